@@ -1,0 +1,54 @@
+/** A record as users see it, decoded from an entry's bytes. */
+import type { LogRecord, RecordHead } from "../types.js";
+import { entryHead, readU16, readU32 } from "./entry.js";
+
+class StoredRecord implements LogRecord {
+  readonly seqnum: number;
+  readonly time: number;
+  readonly tags: readonly string[];
+  readonly size: number;
+  readonly data: Uint8Array;
+  declare readonly aux?: Uint8Array;
+
+  constructor(head: RecordHead, data: Uint8Array, aux: Uint8Array | undefined) {
+    this.seqnum = head.seqnum;
+    this.time = head.time;
+    this.tags = head.tags;
+    this.size = head.size;
+    this.data = data;
+    if (aux !== undefined) this.aux = aux;
+    Object.freeze(this);
+  }
+
+  text(): string {
+    return Buffer.from(this.data.buffer, this.data.byteOffset, this.data.length).toString("utf8");
+  }
+
+  json<T>(): T {
+    return JSON.parse(this.text()) as T;
+  }
+}
+
+/** `bytes` holds one entry from 0 on and stays as it is. */
+export function decodeRecord(bytes: Buffer, seqnum: number, time: number): LogRecord {
+  const tags: string[] = [];
+  let at = entryHead + bytes[6]!;
+  for (let left = readU16(bytes, 2); left > 0; left--) {
+    const length = bytes[at++]!;
+    tags.push(bytes.toString("utf8", at, at + length));
+    at += length;
+  }
+  const size = readU32(bytes, 8);
+  const from = bytes.byteOffset + bytes.length - size;
+  const data = new Uint8Array(bytes.buffer, from, size);
+  return new StoredRecord({ seqnum, time, tags: Object.freeze(tags), size }, data, undefined);
+}
+
+export function withAux(record: LogRecord, aux: Uint8Array): LogRecord {
+  return new StoredRecord(record, record.data, aux);
+}
+
+export function headOf(record: LogRecord): RecordHead {
+  const { seqnum, time, tags, size, aux } = record;
+  return Object.freeze(aux === undefined ? { seqnum, time, tags, size } : { seqnum, time, tags, size, aux });
+}

@@ -1,0 +1,5 @@
+/** The only door of the core. */
+export { openLog } from "./open.js";
+export { LogError } from "./errors.js";
+export type { LogErrorCode, LogErrorOptions, Outcome } from "./errors.js";
+export type * from "./types.js";

@@ -1,0 +1,202 @@
+/**
+ * A session: one opened log over an engine, which other sessions of the process may share. Checks arguments, keeps its own
+ * waits, and leaves everything else to the engine.
+ */
+import {
+  checkData,
+  checkName,
+  checkOptions,
+  checkSeqNum,
+  checkSignal,
+  show,
+  writeConditions,
+  writeTags,
+} from "./check.js";
+import { Append, Group, outcomeOf, Single } from "./engine/append.js";
+import type { Engine } from "./engine/engine.js";
+import { abortedError, closedError } from "./errors.js";
+import { limits } from "./limits.js";
+import { Reader } from "./reader.js";
+import type {
+  AppendInput,
+  AppendOptions,
+  AppendResult,
+  ConditionalAppendOptions,
+  Durability,
+  Limits,
+  Log,
+  LogBook,
+  LogStats,
+  Recovered,
+  SeqNum,
+} from "./types.js";
+
+export class Session implements Log {
+  readonly url: string;
+  readonly engine: Engine;
+  readonly #release: () => Promise<void>;
+  #closing: Promise<void> | undefined;
+
+  constructor(url: string, engine: Engine, release: () => Promise<void>) {
+    this.url = url;
+    this.engine = engine;
+    this.#release = release;
+  }
+
+  get id(): string {
+    return this.engine.loglet.id;
+  }
+
+  get durability(): Durability {
+    return this.engine.loglet.durability;
+  }
+
+  get limits(): Limits {
+    return limits;
+  }
+
+  get recovered(): Recovered | undefined {
+    return this.engine.loglet.recovered;
+  }
+
+  get closed(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  book(name: string): LogBook {
+    checkName("the name of a book", name, limits.bookNameBytes);
+    return new Book(this, name);
+  }
+
+  stats(): LogStats {
+    return this.engine.stats();
+  }
+
+  beforeFlush(fn: () => void): void {
+    if (typeof fn !== "function") throw new TypeError(`beforeFlush takes a function, not ${show(fn)}`);
+    if (this.closed) throw closedError();
+    this.engine.beforeFlush(fn);
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    this.engine.waiters.fail(closedError(), this);
+    await this.engine.drained();
+    await this.#release();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+const appendOptions = new Set(["tags", "unless", "signal"]);
+const appendInputKeys = new Set(["data", "tags", "unless"]);
+const signalOptions = new Set(["signal"]);
+
+class Book extends Reader implements LogBook {
+  readonly name: string;
+  readonly log: Session;
+  readonly #nameBytes: Uint8Array;
+
+  constructor(log: Session, name: string) {
+    const nameBytes = Buffer.from(name);
+    super(log, nameBytes);
+    this.log = log;
+    this.name = name;
+    this.#nameBytes = nameBytes;
+  }
+
+  // The overloads of the contract differ in what they resolve to; one implementation serves both.
+  append(data: Uint8Array, options: AppendOptions | ConditionalAppendOptions): Promise<never> {
+    try {
+      checkOptions("append", options ?? null, appendOptions);
+      const { signal } = options;
+      if (this.log.closed) throw closedError("none");
+      const waiter = new Single();
+      const append = this.#prepare(data, options.tags, options.unless, waiter, 0);
+      if (signal !== undefined) this.#watch(signal, waiter.promise, [append]);
+      this.log.engine.append(append);
+      return waiter.promise as Promise<never>;
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  appendAll(inputs: readonly AppendInput[], options?: { readonly signal?: AbortSignal | undefined }): Promise<AppendResult[]> {
+    try {
+      checkOptions("appendAll", options, signalOptions);
+      if (!Array.isArray(inputs)) throw new TypeError(`appendAll takes an array of { data, tags, unless }, not ${show(inputs)}`);
+      if (inputs.length > limits.appendAllEntries) {
+        throw new RangeError(`${inputs.length} records are more than the ${limits.appendAllEntries} of one appendAll; call it several times`);
+      }
+      if (this.log.closed) throw closedError("none");
+      if (inputs.length === 0) return Promise.resolve([]);
+      const waiter = new Group(inputs.length);
+      const appends = inputs.map((input: AppendInput, place) => {
+        checkOptions(`entry ${place} of appendAll`, input ?? null, appendInputKeys);
+        return this.#prepare(input.data, input.tags, input.unless, waiter, place);
+      });
+      if (options?.signal !== undefined) this.#watch(options.signal, waiter.promise, appends);
+      for (const append of appends) this.log.engine.append(append);
+      return waiter.promise;
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  #prepare(data: Uint8Array, tags: unknown, unless: unknown, waiter: Single | Group, place: number): Append {
+    const { headers } = this.log.engine;
+    checkData(data);
+    headers.begin(this.#nameBytes);
+    writeTags(headers, tags);
+    if (unless !== undefined) writeConditions(headers, unless);
+    return new Append(headers, data, waiter, place);
+  }
+
+  /** Ends the waiting on abort; what was not handed over yet will not be. */
+  #watch(signal: AbortSignal, promise: Promise<unknown>, appends: readonly Append[]): void {
+    checkSignal("signal", signal);
+    if (signal.aborted) throw abortedError(signal, "none");
+    const abort = (): void => this.log.engine.abandon(appends, abortedError(signal, outcomeOf(appends)));
+    const done = (): void => signal.removeEventListener("abort", abort);
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(done, done);
+  }
+
+  tail(options?: { readonly signal?: AbortSignal | undefined }): Promise<SeqNum> {
+    try {
+      checkOptions("tail", options, signalOptions);
+      this.#checkWaiting(options?.signal);
+      return this.log.engine.loglet.tail();
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  sync(options?: { readonly signal?: AbortSignal | undefined }): Promise<SeqNum> {
+    try {
+      checkOptions("sync", options, signalOptions);
+      this.#checkWaiting(options?.signal);
+      return this.syncTo(options?.signal);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  #checkWaiting(signal: AbortSignal | undefined): void {
+    checkSignal("signal", signal);
+    if (signal?.aborted === true) throw abortedError(signal);
+    if (this.log.closed) throw closedError();
+  }
+
+  setAux(seqnum: SeqNum, bytes: Uint8Array): void {
+    checkSeqNum("seqnum", seqnum);
+    if (!(bytes instanceof Uint8Array)) throw new TypeError(`aux data must be a Uint8Array or Buffer, not ${show(bytes)}`);
+    if (this.log.closed) throw closedError();
+    this.log.engine.setAux(this.#nameBytes, seqnum, bytes);
+  }
+}

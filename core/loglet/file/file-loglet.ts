@@ -1,0 +1,442 @@
+/**
+ * The file loglet: entries in segment files of one folder, acknowledged after fdatasync.
+ *
+ * F1  One batch is being written at a time: encode, write, sync, deliver. So only the last batch can be torn.
+ * F2  Nothing is delivered before it is synced (`durability: "os"`: written).
+ * F3  After a failed write or sync nothing is written again: what the kernel has kept of it is unknown, and a second sync
+ *     would report success without it. The log is opened again, and recovery looks at what is there.
+ * F4  A segment that has a successor is whole. A successor is used only when a batch does not fit any more.
+ *
+ * Called by the engine; calls disk.ts and nothing else of the system.
+ */
+import { resolve } from "node:path";
+import { closedError, LogError } from "../../errors.js";
+import { limits } from "../../limits.js";
+import type { Clock, Durability, Recovered } from "../../types.js";
+import { LogClock, systemClock } from "../log-clock.js";
+import type { Entry, Loglet, LogletStats, Position, Sink, StoredEntry } from "../loglet.js";
+import { realDisk, type Disk } from "./disk.js";
+import { frameHead, frameHolds, framePosition, frameRoom, frameSize, frameTime, sealFrame } from "./frame.js";
+import { FolderLock } from "./lock.js";
+import { corrupt, createLog, findLog, type Found } from "./recovery.js";
+import { scanSegment } from "./scan.js";
+import { encodeHeader, headerBytes, Segment, type SegmentHeader } from "./segment.js";
+import { nextSegmentBytes, Spare } from "./spare.js";
+
+export interface FileLogletOptions {
+  readonly durability?: Exclude<Durability, "memory"> | undefined;
+  readonly io?: "main" | "worker" | "auto" | undefined;
+  readonly clock?: Clock | undefined;
+  readonly disk?: Disk | undefined;
+}
+
+/** Above this a sync leaves the calling thread, below the other it comes back; ms of the moving average. */
+const slowSyncMs = 0.5;
+const fastSyncMs = 0.3;
+const syncWeight = 0.05;
+/** A batch and the frames around its entries. */
+const stagingBytes = 2 * limits.batchBytes;
+/** Batches kept in memory after they are written: reads of the newest entries need no disk. */
+const stagingCount = 4;
+/** Above this a read leaves the calling thread. */
+const largeReadBytes = 64 * 1024;
+/** Used part of a segment from which on the next one is prepared. */
+const prepareAt = 0.25;
+
+/** A batch in memory: bytes `from` to `to` of a segment. */
+interface Staging {
+  readonly bytes: Buffer;
+  segment: Segment | undefined;
+  from: number;
+  to: number;
+}
+
+export class FileLoglet implements Loglet {
+  readonly id: string;
+  readonly durability: "disk" | "os";
+  readonly base: Position;
+  readonly recovered: Recovered | undefined;
+  readonly depth = 1;
+  readonly #folder: string;
+  readonly #disk: Disk;
+  readonly #lock: FolderLock;
+  readonly #io: "main" | "worker" | "auto";
+  readonly #clock: LogClock;
+  readonly #now: () => number;
+  readonly #segments: Segment[];
+  readonly #spare: Spare;
+  #segment: Segment;
+  /** The header of the current segment is still to be written, with its first batch. */
+  #header: Buffer | undefined;
+  #sink: Sink | undefined;
+  #fault: LogError | undefined;
+  #writing: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  /** The last frame on disk is the mark of a clean close. */
+  #clean: boolean;
+
+  readonly #stagings: Staging[] = [];
+  #stagingNext = 0;
+  readonly #starts: number[] = [];
+  readonly #sizes: number[] = [];
+  readonly #times: number[] = [];
+
+  #batches = 0;
+  #logBytes = 0;
+  #syncMs = 0;
+  #syncElsewhere: boolean;
+
+  private constructor(folder: string, lock: FolderLock, found: Found, options: FileLogletOptions) {
+    const clock = options.clock ?? systemClock;
+    this.#folder = folder;
+    this.#lock = lock;
+    this.#disk = options.disk ?? realDisk;
+    this.#io = options.io ?? "auto";
+    this.#syncElsewhere = this.#io === "worker";
+    this.#clock = new LogClock(clock, found.time);
+    this.#now = () => clock.now();
+    this.#segments = found.segments;
+    this.#segment = found.segments.at(-1)!;
+    this.#clean = found.clean;
+    this.#spare = new Spare(this.#disk, folder);
+    this.id = this.#segment.header.logId;
+    this.base = found.segments[0]!.base;
+    this.durability = options.durability ?? "disk";
+    this.recovered = found.recovered;
+  }
+
+  /** Opens the log in a folder, made where there is none. */
+  static async open(directory: string, options: FileLogletOptions = {}): Promise<FileLoglet> {
+    const folder = resolve(directory);
+    const disk = options.disk ?? realDisk;
+    let lock: FolderLock | undefined;
+    try {
+      disk.makeFolder(folder);
+      lock = await FolderLock.acquire(folder);
+      const now = (options.clock ?? systemClock).now();
+      const found = findLog(disk, folder) ?? createLog(disk, folder, options.durability ?? "disk", now);
+      return new FileLoglet(folder, lock, found, options);
+    } catch (error) {
+      await lock?.release();
+      throw openError(error, folder);
+    }
+  }
+
+  // Writing
+
+  append(entries: readonly Entry[]): Promise<void> {
+    if (this.#fault !== undefined) return Promise.reject(this.#refusal());
+    if (this.#syncElsewhere || this.durability === "os" || !this.#fits(entries)) return this.#appendLater(entries);
+    try {
+      const staging = this.#encode(entries, 0, entries.length);
+      this.#write(staging);
+      const start = performance.now();
+      this.#disk.sync(this.#segment.file);
+      this.#measure(performance.now() - start);
+      this.#deliver(staging, entries);
+      return Promise.resolve();
+    } catch (error) {
+      return Promise.reject(this.#poison(error));
+    }
+  }
+
+  /** The general way: over segments, and with a sync that does not hold the thread. */
+  #appendLater(entries: readonly Entry[]): Promise<void> {
+    const writing = this.#appendParts(entries).finally(() => {
+      this.#writing = undefined;
+    });
+    this.#writing = writing;
+    return writing;
+  }
+
+  async #appendParts(entries: readonly Entry[]): Promise<void> {
+    for (let from = 0; from < entries.length; ) {
+      let room = this.#segment.room;
+      let to = from;
+      while (to < entries.length && frameRoom(entries[to]!.size) <= room) room -= frameRoom(entries[to++]!.size);
+      if (to === from) {
+        await this.#nextSegment(frameRoom(entries[from]!.size), from > 0);
+        continue;
+      }
+      const part = to - from === entries.length ? entries : entries.slice(from, to);
+      try {
+        const staging = this.#encode(part, 0, part.length);
+        this.#write(staging);
+        if (this.durability === "disk") {
+          const start = performance.now();
+          if (this.#syncElsewhere) await this.#disk.syncLater(this.#segment.file);
+          else this.#disk.sync(this.#segment.file);
+          this.#measure(performance.now() - start);
+        }
+        this.#deliver(staging, part);
+      } catch (error) {
+        throw this.#poison(error);
+      }
+      from = to;
+    }
+  }
+
+  #fits(entries: readonly Entry[]): boolean {
+    const { room } = this.#segment;
+    let needed = 0;
+    for (let i = 0; i < entries.length; i++) needed += frameRoom(entries[i]!.size);
+    return needed <= room;
+  }
+
+  /** Encodes entries as one batch for the current segment. */
+  #encode(entries: readonly Entry[], from: number, to: number): Staging {
+    const segment = this.#segment;
+    const batch = segment.batch + 1;
+    const time = this.#clock.stamp();
+    const { seed, next } = segment;
+    const staging = this.#staging(entries);
+    const { bytes } = staging;
+    let at = 0;
+    for (let i = from; i < to; i++) {
+      const entry = entries[i]!;
+      const { size } = entry;
+      entry.encode(bytes, at + frameHead);
+      sealFrame(bytes, at, size, next + i, time, batch, to - i - 1, seed);
+      this.#starts[i] = at + frameHead;
+      this.#sizes[i] = size;
+      this.#times[i] = time;
+      at += frameRoom(size);
+    }
+    segment.batch = batch;
+    staging.segment = segment;
+    staging.from = segment.end;
+    staging.to = segment.end + at;
+    return staging;
+  }
+
+  /** The staging used longest ago; a new one, not kept, for an entry that fits into none. */
+  #staging(entries: readonly Entry[]): Staging {
+    let needed = 0;
+    for (let i = 0; i < entries.length; i++) needed += frameRoom(entries[i]!.size);
+    if (needed > stagingBytes) return { bytes: Buffer.allocUnsafe(needed), segment: undefined, from: 0, to: 0 };
+    const place = this.#stagingNext;
+    this.#stagingNext = (place + 1) % stagingCount;
+    return (this.#stagings[place] ??= { bytes: Buffer.alloc(stagingBytes), segment: undefined, from: 0, to: 0 });
+  }
+
+  #write(staging: Staging): void {
+    const { file } = this.#segment;
+    this.#clean = false;
+    if (this.#header !== undefined) {
+      this.#disk.write(file, this.#header, headerBytes, 0);
+      this.#header = undefined;
+    }
+    this.#disk.write(file, staging.bytes, staging.to - staging.from, staging.from);
+  }
+
+  /** The batch is safe: it can be found, and the feed gets it. */
+  #deliver(staging: Staging, entries: readonly Entry[]): void {
+    const segment = this.#segment;
+    const count = entries.length;
+    const first = segment.next;
+    const shift = staging.from - frameHead;
+    for (let i = 0; i < count; i++) segment.addOffset(shift + this.#starts[i]!);
+    segment.end = staging.to;
+    this.#batches++;
+    this.#logBytes += staging.to - staging.from;
+    this.#sink?.entries({
+      first,
+      count,
+      times: this.#times,
+      bytes: staging.bytes,
+      starts: this.#starts,
+      sizes: this.#sizes,
+      own: entries,
+    });
+    if (!this.#spare.preparing && segment.end > segment.header.size * prepareAt) {
+      this.#spare.prepare(segment.header.number + 1, this.#nextBytes());
+    }
+  }
+
+  #nextBytes(): number {
+    return nextSegmentBytes(this.#segments.reduce((sum, segment) => sum + segment.header.size, 0));
+  }
+
+  /** Goes on to the next segment. A full disk leaves everything as it is. `partly`: some of the append is written. */
+  async #nextSegment(roomMin: number, partly: boolean): Promise<void> {
+    const before = this.#segment;
+    const number = before.header.number + 1;
+    let made;
+    try {
+      made = await this.#spare.take(number, this.#nextBytes(), roomMin);
+    } catch (error) {
+      if (error instanceof LogError && error.code === "LOG_FULL" && !partly) throw error;
+      throw this.#poison(error);
+    }
+    const header: SegmentHeader = {
+      logId: this.id,
+      number,
+      base: before.next,
+      size: made.size,
+      durability: this.durability,
+      created: Math.max(0, Math.floor(this.#now())),
+    };
+    before.seal();
+    this.#segment = new Segment(made.path, made.file, header);
+    this.#segments.push(this.#segment);
+    this.#header = encodeHeader(header);
+  }
+
+  #measure(ms: number): void {
+    this.#syncMs += (ms - this.#syncMs) * (this.#batches === 0 ? 1 : syncWeight);
+    if (this.#io !== "auto") return;
+    if (this.#syncMs > slowSyncMs) this.#syncElsewhere = true;
+    else if (this.#syncMs < fastSyncMs) this.#syncElsewhere = false;
+  }
+
+  #poison(cause: unknown): LogError {
+    const what = cause instanceof Error ? cause.message : String(cause);
+    this.#fault ??= new LogError("LOG_IO", `writing ${this.#segment.path} failed: ${what}; open the log again`, {
+      outcome: "unknown",
+      cause,
+    });
+    return this.#fault;
+  }
+
+  #refusal(): LogError {
+    const fault = this.#fault!;
+    return new LogError(fault.code, fault.message, { outcome: "none", cause: fault });
+  }
+
+  // Reading
+
+  async subscribe(from: Position, sink: Sink): Promise<void> {
+    for (const [i, segment] of this.#segments.entries()) {
+      const end = this.#segments[i + 1]?.base;
+      const { offset, position } = scanSegment(this.#disk, segment, end, (batch) => {
+        const skip = Math.min(batch.count, Math.max(0, from - batch.first));
+        if (skip < batch.count) sink.entries(skip === 0 ? batch : dropFirst(batch, skip));
+        this.#clock.observe(batch.times[batch.count - 1]!);
+      });
+      if (end !== undefined && position !== end) {
+        throw corrupt(segment.path, offset, `position ${position} is damaged, of those up to ${end - 1} that it must hold`);
+      }
+      if (end !== undefined) segment.seal();
+      this.#logBytes += offset - headerBytes;
+      // Opening a long log does not stop everything else in the process.
+      await new Promise((done) => setImmediate(done));
+    }
+    this.#sink = sink;
+  }
+
+  read(position: Position): StoredEntry | Promise<StoredEntry> {
+    const segment = this.#find(position);
+    const { from, to } = segment.range(position);
+    const length = to - from;
+    const bytes = Buffer.allocUnsafeSlow(length);
+    for (const staging of this.#stagings) {
+      if (staging.segment !== segment || from < staging.from || to > staging.to) continue;
+      staging.bytes.copy(bytes, 0, from - staging.from, to - staging.from);
+      return openFrame(bytes, position, segment, from);
+    }
+    try {
+      if (length > largeReadBytes) {
+        return this.#disk
+          .readLater(segment.file, bytes, length, from)
+          .then(() => openFrame(bytes, position, segment, from), (error: unknown) => Promise.reject(readError(error, segment)));
+      }
+      this.#disk.read(segment.file, bytes, length, from);
+    } catch (error) {
+      throw readError(error, segment);
+    }
+    return openFrame(bytes, position, segment, from);
+  }
+
+  #find(position: Position): Segment {
+    const segments = this.#segments;
+    let low = 0;
+    let high = segments.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (segments[middle]!.base <= position) low = middle;
+      else high = middle - 1;
+    }
+    return segments[low]!;
+  }
+
+  tail(): Promise<Position> {
+    return Promise.resolve(this.#segment.next);
+  }
+
+  stats(): LogletStats {
+    return {
+      logBytes: this.#logBytes,
+      diskBytes: this.#segments.reduce((sum, segment) => sum + segment.header.size, 0),
+      indexBytes: this.#segments.reduce((sum, segment) => sum + segment.indexBytes, 0),
+      batches: this.#batches,
+      syncMs: this.#syncMs,
+    };
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    await this.#writing?.catch(() => undefined);
+    try {
+      this.#markClean();
+    } finally {
+      this.#fault ??= closedError("none");
+      this.#sink = undefined;
+      await this.#spare.discard();
+      for (const segment of this.#segments) this.#disk.close(segment.file);
+      await this.#lock.release();
+    }
+  }
+
+  /** Tells the next opening that nothing was cut off. Without it, it only works longer. */
+  #markClean(): void {
+    const segment = this.#segment;
+    if (this.#clean || this.#fault !== undefined || this.#header !== undefined || segment.room < frameHead) return;
+    const mark = Buffer.alloc(frameHead);
+    sealFrame(mark, 0, 0, segment.next, this.#clock.stamp(), segment.batch + 1, 0, segment.seed);
+    try {
+      this.#disk.write(segment.file, mark, frameHead, segment.end);
+      this.#disk.sync(segment.file);
+    } catch (error) {
+      throw this.#poison(error);
+    }
+  }
+}
+
+function openFrame(bytes: Buffer, position: Position, segment: Segment, offset: number): StoredEntry {
+  const size = frameSize(bytes, 0);
+  if (size < frameHead || size > bytes.length || framePosition(bytes, 0) !== position || !frameHolds(bytes, 0, size, segment.seed)) {
+    throw corrupt(segment.path, offset, `the record at position ${position} does not match its checksum`);
+  }
+  return { bytes: bytes.subarray(frameHead, size), time: frameTime(bytes, 0) };
+}
+
+function dropFirst(batch: Parameters<Sink["entries"]>[0], skip: number): Parameters<Sink["entries"]>[0] {
+  return {
+    ...batch,
+    first: batch.first + skip,
+    count: batch.count - skip,
+    times: Array.prototype.slice.call(batch.times, skip) as number[],
+    starts: Array.prototype.slice.call(batch.starts, skip) as number[],
+    sizes: Array.prototype.slice.call(batch.sizes, skip) as number[],
+  };
+}
+
+function readError(error: unknown, segment: Segment): LogError {
+  return new LogError("LOG_IO", `reading ${segment.path} failed: ${(error as Error).message}`, { retryable: true, cause: error });
+}
+
+function openError(error: unknown, folder: string): unknown {
+  if (error instanceof LogError) return error;
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "ENOTDIR" || code === "EEXIST") {
+    return new LogError("LOG_NOT_A_LOG", `${folder} is a file; a log is a folder: give an empty or a new one`, { cause: error });
+  }
+  if (code === "ENOSPC" || code === "EDQUOT") {
+    return new LogError("LOG_FULL", `no room to open the log in ${folder}; free some space`, { retryable: true, cause: error });
+  }
+  const remedy = code === "EACCES" || code === "EPERM" || code === "EROFS" ? "; the folder must be writable for this process" : "";
+  return new LogError("LOG_IO", `opening the log in ${folder} failed: ${message}${remedy}`, { cause: error });
+}

@@ -1,0 +1,170 @@
+/**
+ * One process owns a folder. Node has no flock, and files with a pid lie once pids are reused or containers share a
+ * folder; so the lock is a listening Unix socket: a refused connection means a dead owner, at once and for certain.
+ *
+ * Taking over from a dead owner must not race, so lock names have generations: `.lock.1`, `.lock.2`, ... An owner listens on a
+ * name of its own first and then links it to the next generation, which only one can do. It owns the folder if then
+ * no higher generation exists and no lower one is alive. The dead are removed only after that.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import fs from "node:fs";
+import net from "node:net";
+import os from "node:os";
+import { join } from "node:path";
+import { LogError } from "../../errors.js";
+
+const prefix = ".lock.";
+const ownPrefix = ".lock-";
+/** The kernel's bound on the path of a socket is 104 bytes on macOS, 108 on Linux. */
+const socketPathMax = 100;
+const greetingMs = 2000;
+
+interface Owner {
+  readonly pid: number;
+  readonly host: string;
+  readonly since: string;
+}
+
+export class FolderLock {
+  readonly #server: net.Server;
+  readonly #paths: readonly string[];
+
+  private constructor(server: net.Server, paths: readonly string[]) {
+    this.#server = server;
+    this.#paths = paths;
+  }
+
+  /** Rejects with `LOG_LOCKED` while another process owns the folder. */
+  static async acquire(folder: string): Promise<FolderLock> {
+    if (process.platform === "win32") return acquirePipe(folder, (server) => new FolderLock(server, []));
+    const place = lockPlace(folder);
+    const own = join(place, ownPrefix + randomBytes(6).toString("hex"));
+    const server = await listen(own);
+    try {
+      for (;;) {
+        const highest = Math.max(0, ...generations(place));
+        if (highest > 0) {
+          const owner = await ask(join(place, prefix + highest));
+          if (owner !== undefined) throw locked(folder, owner);
+        }
+        const mine = join(place, prefix + (highest + 1));
+        try {
+          fs.linkSync(own, mine);
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code === "EEXIST") continue;
+          throw error;
+        }
+        const rival = await findRival(place, highest + 1);
+        if (rival !== undefined) {
+          fs.rmSync(mine, { force: true });
+          if (rival === "newer") continue;
+          throw locked(folder, rival);
+        }
+        return new FolderLock(server, [mine, own]);
+      }
+    } catch (error) {
+      server.close();
+      fs.rmSync(own, { force: true });
+      throw error;
+    }
+  }
+
+  async release(): Promise<void> {
+    for (const path of this.#paths) fs.rmSync(path, { force: true });
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+}
+
+/** Where the sockets lie: in the folder, or, where its path is too long for one, in the temporary folder. */
+function lockPlace(folder: string): string {
+  if (Buffer.byteLength(folder) + 24 <= socketPathMax) return folder;
+  const place = join(os.tmpdir(), `boki-${createHash("sha256").update(fs.realpathSync(folder)).digest("hex").slice(0, 16)}`);
+  fs.mkdirSync(place, { recursive: true });
+  return place;
+}
+
+function generations(place: string): number[] {
+  return fs.readdirSync(place).flatMap((name) => {
+    const generation = name.startsWith(prefix) ? Number(name.slice(prefix.length)) : Number.NaN;
+    return Number.isSafeInteger(generation) ? [generation] : [];
+  });
+}
+
+/** Who else may own the folder beside generation `mine`; removes the locks of the dead. */
+async function findRival(place: string, mine: number): Promise<Partial<Owner> | "newer" | undefined> {
+  const others = generations(place).filter((generation) => generation !== mine);
+  if (others.some((generation) => generation > mine)) return "newer";
+  for (const generation of others) {
+    const path = join(place, prefix + generation);
+    // Generations begin again when an owner leaves in good order, so a lower one may be alive too.
+    const owner = await ask(path);
+    if (owner !== undefined) return owner;
+    fs.rmSync(path, { force: true });
+  }
+  return undefined;
+}
+
+/** Listens without holding the process open, and tells who asks about the owner. */
+function listen(path: string): Promise<net.Server> {
+  const owner: Owner = { pid: process.pid, host: os.hostname(), since: new Date().toISOString() };
+  const server = net.createServer((socket) => {
+    socket.unref();
+    socket.on("error", () => undefined);
+    socket.end(JSON.stringify(owner));
+  });
+  server.unref();
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(path, () => resolve(server));
+  });
+}
+
+/** The owner behind a socket; undefined if nobody listens any more. */
+function ask(path: string): Promise<Partial<Owner> | undefined> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    const socket = net.connect(path);
+    // An owner that is busy or stopped is an owner all the same.
+    const timer = setTimeout(() => socket.destroy(), greetingMs);
+    let connected = false;
+    socket.setEncoding("utf8");
+    socket.on("connect", () => (connected = true));
+    socket.on("data", (data) => (text += String(data)));
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      clearTimeout(timer);
+      if (connected) resolve({});
+      else if (error.code === "ECONNREFUSED" || error.code === "ENOENT") resolve(undefined);
+      else reject(error);
+    });
+    socket.on("close", () => {
+      clearTimeout(timer);
+      resolve(parseOwner(text));
+    });
+  });
+}
+
+function parseOwner(text: string): Partial<Owner> {
+  try {
+    return JSON.parse(text) as Owner;
+  } catch {
+    return {};
+  }
+}
+
+function locked(folder: string, { pid, host, since }: Partial<Owner>): LogError {
+  const who = pid === undefined ? "another process" : `process ${pid} on ${host} since ${since}`;
+  return new LogError("LOG_LOCKED", `${folder} is open in ${who}; one process owns a folder: close it there, or use another folder`, {
+    retryable: true,
+  });
+}
+
+/** Named pipes vanish with their owner and belong to one: they need no generations. */
+async function acquirePipe(folder: string, make: (server: net.Server) => FolderLock): Promise<FolderLock> {
+  const path = `\\\\.\\pipe\\boki-${createHash("sha256").update(fs.realpathSync(folder).toLowerCase()).digest("hex").slice(0, 32)}`;
+  try {
+    return make(await listen(path));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    throw locked(folder, (await ask(path)) ?? {});
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * Opening a folder: which files are the log, where it ends, and what a crash has left.
+ *
+ * One batch is written at a time, so what is not acknowledged is the end of the last segment. The first bad frame there
+ * is a torn tail iff no good frame of a *later* batch follows; then it and all behind it are cut off. Anything else is
+ * `LOG_CORRUPT`. What is only in the page cache is not trusted: after an unclean end the good frames are copied into a new
+ * file, which is synced before anything is read.
+ */
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { LogError } from "../../errors.js";
+import type { Recovered } from "../../types.js";
+import type { Position } from "../loglet.js";
+import type { Disk } from "./disk.js";
+import { frameBatch, frameHead, frameHolds, framePosition, frameSeed, frameSize, sealFrame } from "./frame.js";
+import { scanSegment, type ScanEnd } from "./scan.js";
+import { decodeHeader, encodeHeader, headerBytes, Segment, type SegmentHeader, segmentName, segmentNumber } from "./segment.js";
+import { segmentBytesMin, zeroStepBytes } from "./spare.js";
+
+export interface Found {
+  /** In order; the last one takes appends. */
+  readonly segments: Segment[];
+  readonly recovered: Recovered | undefined;
+  /** The last segment ends with the mark of a clean close. */
+  readonly clean: boolean;
+  /** Time of the last entry, ms; 0 in an empty segment. */
+  readonly time: number;
+}
+
+/** Makes a log in an empty folder. */
+export function createLog(disk: Disk, folder: string, durability: "disk" | "os", now: number): Found {
+  const header: SegmentHeader = {
+    logId: randomBytes(16).toString("hex"),
+    number: 1,
+    base: 1,
+    size: segmentBytesMin,
+    durability,
+    created: now,
+  };
+  const segment = writeSegment(disk, folder, header, undefined);
+  return { segments: [segment], recovered: undefined, clean: false, time: 0 };
+}
+
+/** Opens the log in a folder, or gives undefined where there is none yet. */
+export function findLog(disk: Disk, folder: string): Found | undefined {
+  const names = disk.list(folder);
+  for (const name of names) if (/^\d{10}\.log\.tmp$/.test(name)) disk.remove(join(folder, name));
+  const numbers = names.flatMap((name) => segmentNumber(name) ?? []).sort((a, b) => a - b);
+  if (numbers.length === 0) {
+    refuseForeign(folder, names);
+    return undefined;
+  }
+  const segments: Segment[] = [];
+  try {
+    for (const number of numbers) {
+      const segment = openSegment(disk, folder, number, segments.at(-1), number === numbers.at(-1));
+      if (segment !== undefined) segments.push(segment);
+    }
+    return { segments, ...openLast(disk, folder, segments) };
+  } catch (error) {
+    for (const segment of segments) disk.close(segment.file);
+    throw error;
+  }
+}
+
+function refuseForeign(folder: string, names: readonly string[]): void {
+  const foreign = names.filter((name) => !name.startsWith(".") && name !== "lost+found" && !name.endsWith(".log.tmp"));
+  if (foreign.length === 0) return;
+  throw new LogError(
+    "LOG_NOT_A_LOG",
+    `${folder} has files that are no log (${foreign.slice(0, 3).join(", ")}${foreign.length > 3 ? ", ..." : ""}); give an empty or a new folder`,
+  );
+}
+
+/** One segment, checked against the one before it; undefined for one that was prepared and never used, which is removed. */
+function openSegment(disk: Disk, folder: string, number: number, before: Segment | undefined, isLast: boolean): Segment | undefined {
+  const path = join(folder, segmentName(number));
+  const file = disk.open(path, "update");
+  try {
+    const page = Buffer.alloc(headerBytes);
+    disk.read(file, page, headerBytes, 0);
+    const header = decodeHeader(page, path);
+    if (header !== undefined) {
+      if (header.number !== number || (before !== undefined && header.logId !== before.header.logId)) {
+        throw corrupt(path, 0, `it says that it is segment ${header.number} of log ${header.logId}`);
+      }
+      if (before !== undefined && (number !== before.header.number + 1 || header.base < before.base)) {
+        throw corrupt(path, 0, `segment ${before.header.number} from position ${before.base} comes before it, and it begins at ${header.base}`);
+      }
+      if (before === undefined && number !== 1) throw corrupt(path, 0, `the segments before number ${number} are missing`);
+      return new Segment(path, file, header);
+    }
+    if (before === undefined) {
+      throw new LogError("LOG_NOT_A_LOG", `${path} has no header of a log; if this was one, restore the file from a backup`);
+    }
+    if (!isLast || hasLaterFrame(disk, file, headerBytes, disk.size(file), before.base, 1, frameSeed(before.header.logId, number))) {
+      throw corrupt(path, 0, "its header is damaged");
+    }
+  } catch (error) {
+    disk.close(file);
+    throw error;
+  }
+  disk.close(file);
+  disk.remove(path);
+  return undefined;
+}
+
+function openLast(disk: Disk, folder: string, segments: Segment[]): Omit<Found, "segments"> {
+  const last = segments.at(-1)!;
+  const end = scanSegment(disk, last, undefined);
+  const { file, header, path, seed } = last;
+  if (end.clean && isZero(disk, file, end.offset, header.size)) return { recovered: undefined, clean: true, time: end.time };
+
+  // A frame inside the batch of the last good one, or the first of the next batch, is the one that is bad.
+  const badBatch = end.left > 0 ? end.batch : end.batch + 1;
+  if (header.durability === "disk" && hasLaterFrame(disk, file, end.offset, header.size, end.position, badBatch, seed)) {
+    throw corrupt(path, end.offset, `position ${end.position} is damaged, and acknowledged records follow`);
+  }
+  const bytes = lastNonZero(disk, file, end.offset, header.size) - end.offset;
+  const copy = writeSegment(disk, folder, header, { disk, from: last, end });
+  scanSegment(disk, copy, undefined);
+  disk.close(file);
+  segments[segments.length - 1] = copy;
+  return { recovered: bytes > 0 ? { bytes, position: end.position } : undefined, clean: true, time: end.time };
+}
+
+/** Writes a whole new segment beside the log, syncs it and gives it its name; with the frames of another, if given. */
+function writeSegment(
+  disk: Disk,
+  folder: string,
+  header: SegmentHeader,
+  frames: { readonly disk: Disk; readonly from: Segment; readonly end: ScanEnd } | undefined,
+): Segment {
+  const path = join(folder, segmentName(header.number));
+  const temporary = `${path}.tmp`;
+  disk.remove(temporary);
+  const file = disk.open(temporary, "create");
+  try {
+    disk.write(file, encodeHeader(header), headerBytes, 0);
+    let at = headerBytes;
+    const buffer = Buffer.alloc(zeroStepBytes);
+    if (frames !== undefined) {
+      const { from, end } = frames;
+      while (at < end.offset) {
+        const length = disk.read(from.file, buffer, Math.min(buffer.length, end.offset - at), at);
+        disk.write(file, buffer, length, at);
+        at += length;
+      }
+      if (!end.clean) {
+        // The mark of a clean end, so that a cut batch is not taken for one that goes on behind it.
+        const mark = Buffer.alloc(frameHead);
+        sealFrame(mark, 0, 0, end.position, end.time, end.batch + 1, 0, from.seed);
+        if (at + frameHead <= header.size) {
+          disk.write(file, mark, frameHead, at);
+          at += frameHead;
+        }
+      }
+      buffer.fill(0);
+    }
+    for (; at < header.size; at += zeroStepBytes) disk.write(file, buffer, Math.min(zeroStepBytes, header.size - at), at);
+    disk.sync(file);
+    disk.rename(temporary, path);
+    disk.syncFolder(folder);
+  } catch (error) {
+    disk.close(file);
+    disk.remove(temporary);
+    throw error;
+  }
+  return new Segment(path, file, header);
+}
+
+/** Whether a good frame of a batch after `batch` stands anywhere in a range. */
+function hasLaterFrame(disk: Disk, file: number, from: number, to: number, position: Position, batch: number, seed: number): boolean {
+  if (isZero(disk, file, from, to)) return false;
+  const rest = Buffer.alloc(to - from);
+  const length = disk.read(file, rest, rest.length, from);
+  for (let at = 0; at + frameHead <= length; at += 8) {
+    const size = frameSize(rest, at);
+    if (size < frameHead || at + size > length || frameBatch(rest, at) <= batch || framePosition(rest, at) < position) continue;
+    if (frameHolds(rest, at, size, seed)) return true;
+  }
+  return false;
+}
+
+function isZero(disk: Disk, file: number, from: number, to: number): boolean {
+  return lastNonZero(disk, file, from, to) === from;
+}
+
+/** The offset behind the last byte that is not zero, or `from`. */
+function lastNonZero(disk: Disk, file: number, from: number, to: number): number {
+  const chunk = Buffer.alloc(zeroStepBytes);
+  const zeros = Buffer.alloc(zeroStepBytes);
+  let end = from;
+  for (let at = from; at < to; at += chunk.length) {
+    const length = disk.read(file, chunk, Math.min(chunk.length, to - at), at);
+    if (length === 0) break;
+    if (chunk.compare(zeros, 0, length, 0, length) === 0) continue;
+    let last = length;
+    while (chunk[last - 1] === 0) last--;
+    end = at + last;
+  }
+  return end;
+}
+
+export function corrupt(path: string, offset: number, what: string): LogError {
+  return new LogError("LOG_CORRUPT", `${path} is damaged at byte ${offset}: ${what}. Restore the folder from a backup`);
+}

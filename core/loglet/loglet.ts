@@ -1,0 +1,92 @@
+/**
+ * The ordering contract: a loglet puts entries in one order and keeps them safe. It knows nothing of tags, books or
+ * conditions; those are the engine's, which follows the loglet's feed and is a function of it.
+ *
+ *      base                                          tail
+ *       | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | . . .
+ *       |<----------- durable, in the feed ---------->|<- batch being written ->
+ *
+ * O1  Prefix rule: what gets ordered of the entries given to one Loglet object is a prefix of them, in call order.
+ * O2  Positions are contiguous: the first is `base`, each entry has the next. `tail` is the first one not given out.
+ * O3  The feed delivers every entry, in order, once, and only when it can no longer be lost.
+ * O4  After a failure nothing more is ordered until the loglet is opened again; `append` rejects with the fault, and
+ *     `outcome` says whether its entries may be found at the next opening. A full disk is no failure: `LOG_FULL` with
+ *     outcome "none", and the next append may succeed.
+ */
+import type { Durability, Recovered } from "../types.js";
+
+/** Place of an entry in a loglet: a safe integer. The engine's seqnums are positions. */
+export type Position = number;
+
+/** What a loglet orders: opaque bytes, encoded as late as possible, straight into the batch. */
+export interface Entry {
+  /** Encoded bytes, known before encoding. */
+  readonly size: number;
+  /** Writes exactly `size` bytes into `target` from `at`. Called once or more, with the same result. */
+  encode(target: Buffer, at: number): void;
+}
+
+/** Entries in order, all with the same time. Valid only during the call that delivers it: the bytes are reused. */
+export interface Batch {
+  /** Position of the first entry; the i-th has `first + i`. */
+  readonly first: Position;
+  readonly count: number;
+  /** Log time of entry i in ms is `times[i]`, never decreasing (L9). */
+  readonly times: ArrayLike<number>;
+  readonly bytes: Buffer;
+  /** Where entry i begins in `bytes`. */
+  readonly starts: ArrayLike<number>;
+  /** Encoded bytes of entry i. */
+  readonly sizes: ArrayLike<number>;
+  /** The very entries given to `append`, when this batch is one of this object's own appends. */
+  readonly own: readonly Entry[] | undefined;
+}
+
+export interface Sink {
+  entries(batch: Batch): void;
+  /** The last call: the loglet cannot go on. */
+  failed(error: Error): void;
+}
+
+/** An entry read back. `bytes` is the caller's to keep. */
+export interface StoredEntry {
+  readonly bytes: Buffer;
+  readonly time: number;
+}
+
+export interface Loglet {
+  /** Random id of the log, 32 hex digits. */
+  readonly id: string;
+  readonly durability: Durability;
+  readonly base: Position;
+  readonly recovered: Recovered | undefined;
+  /** How many appends it wants at once: the engine collects the rest meanwhile. */
+  readonly depth: number;
+
+  /**
+   * Orders `entries` (1 or more, together within `limits.batchBytes` unless there is only one). Resolves when the feed
+   * has delivered them; see O4 for failures.
+   */
+  append(entries: readonly Entry[]): Promise<void>;
+  /** Delivers all from `from` that exists already, then resolves and goes on delivering. One subscriber at a time. */
+  subscribe(from: Position, sink: Sink): Promise<void>;
+  /**
+   * One entry, verified. Returns it directly where that costs no waiting for a device queue, else a promise.
+   * Throws or rejects with `LOG_CORRUPT` or `LOG_IO`. `position` must be below the tail.
+   */
+  read(position: Position): StoredEntry | Promise<StoredEntry>;
+  /** The first position not given out. Linearizable. */
+  tail(): Promise<Position>;
+  stats(): LogletStats;
+  /** Finishes the append under way and gives everything back. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface LogletStats {
+  readonly logBytes: number;
+  readonly diskBytes: number;
+  /** Bytes that the loglet keeps in memory to find entries by position. */
+  readonly indexBytes: number;
+  readonly batches: number;
+  readonly syncMs: number;
+}

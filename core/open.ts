@@ -1,0 +1,164 @@
+/**
+ * `openLog(url)`: finds or makes the engine behind a url and gives a session on it.
+ *
+ * A log that is already open in this process gives a new session on the same engine. The registry is on `globalThis`, so
+ * that two copies of this package in one process agree too.
+ */
+import { realpath } from "node:fs/promises";
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { checkBytes, checkOptions, checkSignal, show } from "./check.js";
+import { Engine } from "./engine/engine.js";
+import { abortedError } from "./errors.js";
+import { defaultAuxBytes, defaultCacheBytes } from "./limits.js";
+import { Session } from "./log.js";
+import { FileLoglet } from "./loglet/file/file-loglet.js";
+import { systemClock } from "./loglet/log-clock.js";
+import type { Loglet } from "./loglet/loglet.js";
+import { MemoryLoglet } from "./loglet/memory.js";
+import type { Log, OpenOptions } from "./types.js";
+
+const optionNames = new Set(["durability", "io", "cacheBytes", "auxBytes", "clock", "signal"]);
+
+/** What makes two openings of one log differ. */
+type Settings = { readonly [K in keyof Omit<OpenOptions, "signal">]-?: NonNullable<OpenOptions[K]> };
+
+interface Shared {
+  readonly settings: Settings;
+  readonly engine: Promise<Engine>;
+  sessions: number;
+  /** Set while the last session closes: the next opening waits for it. */
+  closing: Promise<void> | undefined;
+}
+
+interface Registry {
+  readonly open: Map<string, Shared>;
+  /** Named memory logs stay until the process ends, so that a program can be restarted on one in a test. */
+  readonly memory: Map<string, MemoryLoglet>;
+}
+
+const registryKey = Symbol.for("boki.registry.1");
+const registry: Registry = ((globalThis as { [registryKey]?: Registry })[registryKey] ??= { open: new Map(), memory: new Map() });
+
+let privateLogs = 0;
+
+/**
+ * Opens a log, made where there is none.
+ *
+ * `memory:` is a private log in memory, `memory:NAME` one that this process shares; `file:DIR` is a folder (a path as
+ * written), `file:///DIR` a URL. One process owns a folder at a time.
+ *
+ * Rejects with TypeError or RangeError on a bad url or option, `LOG_LOCKED` when another process has the folder,
+ * `LOG_NOT_A_LOG`, `LOG_VERSION`, `LOG_CORRUPT`, `LOG_IO`, `LOG_FULL`, `LOG_ABORTED`.
+ */
+export async function openLog(url: string, options: OpenOptions = {}): Promise<Log> {
+  const settings = checkSettings(options);
+  const { signal } = options;
+  if (signal?.aborted === true) throw abortedError(signal);
+  const place = await parse(url);
+  if (place.scheme === "memory" && options.durability !== undefined) {
+    throw new TypeError(`durability ${show(options.durability)} is not for ${url}, which is lost with the process; leave it away or use file:DIR`);
+  }
+  for (;;) {
+    const shared = registry.open.get(place.key);
+    if (shared?.closing !== undefined) {
+      await shared.closing.catch(() => undefined);
+    } else if (shared !== undefined) {
+      refuseDifferent(url, shared.settings, settings);
+      return join(url, place.key, shared, signal);
+    } else {
+      const made: Shared = { settings, engine: start(place, settings), sessions: 0, closing: undefined };
+      registry.open.set(place.key, made);
+      return join(url, place.key, made, signal);
+    }
+  }
+}
+
+async function join(url: string, key: string, shared: Shared, signal: AbortSignal | undefined): Promise<Log> {
+  shared.sessions++;
+  const release = async (): Promise<void> => {
+    if (--shared.sessions > 0) return;
+    shared.closing = shared.engine.then((engine) => engine.close()).finally(() => registry.open.delete(key));
+    await shared.closing;
+  };
+  try {
+    return new Session(url, await orAborted(shared.engine, signal), release);
+  } catch (error) {
+    // Others may be waiting for the same opening; whoever leaves last closes what comes of it.
+    void release().catch(() => undefined);
+    throw error;
+  }
+}
+
+/** The promise, or the abort, whichever comes first. */
+function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise<T>((resolve, reject) => {
+    const abort = (): void => reject(abortedError(signal));
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+interface Place {
+  readonly scheme: "memory" | "file";
+  /** Name or path. */
+  readonly name: string;
+  readonly key: string;
+}
+
+async function parse(url: unknown): Promise<Place> {
+  if (typeof url !== "string") throw new TypeError(`openLog takes a url such as "file:./data", not ${show(url)}`);
+  if (url.startsWith("memory:")) {
+    const name = url.slice("memory:".length);
+    return { scheme: "memory", name, key: name === "" ? `memory:#${++privateLogs}` : `memory:${name}` };
+  }
+  if (url.startsWith("file:")) {
+    const written = url.slice("file:".length);
+    if (written === "") throw new TypeError('the url "file:" names no folder; write for example "file:./data"');
+    if (written.includes("\0")) throw new TypeError(`the folder in ${show(url)} has a zero byte`);
+    const path = resolve(url.startsWith("file:///") ? fileURLToPath(url) : written);
+    return { scheme: "file", name: path, key: `file:${await realpath(path).catch(() => path)}` };
+  }
+  throw new TypeError(`${show(url)} is no url of a log; use "memory:", "memory:NAME", "file:DIR" or "file:///DIR"`);
+}
+
+async function start(place: Place, settings: Settings): Promise<Engine> {
+  const loglet = await openLoglet(place, settings);
+  try {
+    return await Engine.start(loglet, settings);
+  } catch (error) {
+    await loglet.close();
+    throw error;
+  }
+}
+
+async function openLoglet({ scheme, name }: Place, settings: Settings): Promise<Loglet> {
+  const { clock, durability, io } = settings;
+  if (scheme === "file") return FileLoglet.open(name, { durability, io, clock });
+  if (name === "") return MemoryLoglet.create({ clock });
+  let loglet = registry.memory.get(name);
+  if (loglet === undefined) registry.memory.set(name, (loglet = MemoryLoglet.create({ clock })));
+  return loglet;
+}
+
+function checkSettings(options: OpenOptions): Settings {
+  checkOptions("openLog", options ?? null, optionNames);
+  const { durability = "disk", io = "auto", cacheBytes = defaultCacheBytes, auxBytes = defaultAuxBytes, clock = systemClock, signal } = options;
+  if (durability !== "disk" && durability !== "os") throw new TypeError(`durability must be "disk" or "os", not ${show(durability)}`);
+  if (io !== "main" && io !== "worker" && io !== "auto") throw new TypeError(`io must be "main", "worker" or "auto", not ${show(io)}`);
+  checkBytes("cacheBytes", cacheBytes);
+  checkBytes("auxBytes", auxBytes);
+  checkSignal("signal", signal);
+  if (typeof clock.now !== "function" || typeof clock.monotonic !== "function" || typeof clock.setTimer !== "function") {
+    throw new TypeError("clock must have the functions now, monotonic and setTimer");
+  }
+  return { durability, io, cacheBytes, auxBytes, clock };
+}
+
+function refuseDifferent(url: string, open: Settings, asked: Settings): void {
+  for (const name of ["durability", "io", "cacheBytes", "auxBytes", "clock"] as const) {
+    if (open[name] === asked[name]) continue;
+    throw new TypeError(`${url} is open in this process with another ${name} (${show(open[name])}, not ${show(asked[name])}); open it with the same options`);
+  }
+}

@@ -1,0 +1,266 @@
+/** The reading half of a book: one record forward or backward, waiting for one, and iterating. */
+import { checkBoolean, checkOptions, checkSeqNum, checkSignal, checkTag, checkTimeout } from "./check.js";
+import { headOf } from "./engine/record.js";
+import { anything } from "./engine/waiters.js";
+import { unknown } from "./engine/tag-index.js";
+import { abortedError, closedError } from "./errors.js";
+import type { Session } from "./log.js";
+import type { HeadOnly, LogRecord, ReadNextOptions, ReadOptions, ReadPrevOptions, RecordHead, SeqNum } from "./types.js";
+
+const nextOptions = new Set(["tag", "from", "head", "wait", "timeoutMs", "signal"]);
+const prevOptions = new Set(["tag", "upTo", "head", "signal"]);
+const readOptions = new Set(["tag", "from", "to", "reverse", "follow", "head", "signal"]);
+const nothing = Promise.resolve(undefined);
+
+type Next = ReadNextOptions | HeadOnly<ReadNextOptions>;
+type Prev = ReadPrevOptions | HeadOnly<ReadPrevOptions>;
+type Read = ReadOptions | HeadOnly<ReadOptions>;
+
+interface WaitOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number | undefined;
+}
+
+export class Reader {
+  readonly #session: Session;
+  readonly #book: Uint8Array;
+
+  constructor(session: Session, book: Uint8Array) {
+    this.#session = session;
+    this.#book = book;
+  }
+
+  // One implementation serves the overloads of the contract, which differ in what they resolve to.
+  readNext(options: Next = {}): Promise<never> {
+    try {
+      checkOptions("readNext", options, nextOptions);
+      const { tag, from = 0, head, wait, timeoutMs, signal } = options;
+      if (tag !== undefined) checkTag(tag);
+      checkSeqNum("from", from);
+      checkBoolean("head", head);
+      checkBoolean("wait", wait);
+      checkTimeout("timeoutMs", timeoutMs);
+      this.#checkWaiting(signal);
+      const seqnum = this.next(tag, from);
+      if (seqnum > 0) return this.fetch(seqnum, head) as Promise<never>;
+      if (wait !== true) return nothing as Promise<never>;
+      const found = this.wait(tag, () => this.next(tag, from) || undefined, { signal, timeoutMs });
+      return found.then((at) => (at === undefined ? undefined : this.fetch(at, head))) as Promise<never>;
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  readPrev(options: Prev = {}): Promise<never> {
+    try {
+      checkOptions("readPrev", options, prevOptions);
+      const { tag, upTo = Number.MAX_SAFE_INTEGER, head, signal } = options;
+      if (tag !== undefined) checkTag(tag);
+      checkSeqNum("upTo", upTo);
+      checkBoolean("head", head);
+      this.#checkWaiting(signal);
+      const seqnum = this.prev(tag, upTo);
+      return (seqnum > 0 ? this.fetch(seqnum, head) : nothing) as Promise<never>;
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  read(options: Read = {}): AsyncIterableIterator<never> {
+    return new Iteration(this, options) as AsyncIterableIterator<RecordHead> as AsyncIterableIterator<never>;
+  }
+
+  /** Checks what `read` was given; called at the first step. */
+  checkRead(options: Read): void {
+    checkOptions("read", options, readOptions);
+    const { tag, from, to, reverse, follow, head, signal } = options;
+    if (tag !== undefined) checkTag(tag);
+    if (from !== undefined) checkSeqNum("from", from);
+    if (to !== undefined) checkSeqNum("to", to);
+    checkBoolean("reverse", reverse);
+    checkBoolean("follow", follow);
+    checkBoolean("head", head);
+    if (reverse === true && follow === true) throw new TypeError("read cannot follow in reverse; leave one of the two away");
+    checkSignal("signal", signal);
+  }
+
+  checkOpen(signal: AbortSignal | undefined): void {
+    if (signal?.aborted === true) throw abortedError(signal);
+    if (this.#session.closed) throw closedError();
+  }
+
+  #checkWaiting(signal: AbortSignal | undefined): void {
+    checkSignal("signal", signal);
+    this.checkOpen(signal);
+  }
+
+  get applied(): SeqNum {
+    return this.#session.engine.applied;
+  }
+
+  next(tag: string | undefined, from: SeqNum): SeqNum {
+    const { engine } = this.#session;
+    return engine.next(engine.lookUp(this.#book, tag), tag !== undefined, from);
+  }
+
+  prev(tag: string | undefined, upTo: SeqNum): SeqNum {
+    const { engine } = this.#session;
+    return engine.prev(engine.lookUp(this.#book, tag), tag !== undefined, upTo);
+  }
+
+  fetch(seqnum: SeqNum, head: boolean | undefined): Promise<LogRecord | RecordHead> {
+    const record = this.#session.engine.fetch(seqnum);
+    if (record instanceof Promise) return head === true ? record.then(headOf) : record;
+    return Promise.resolve(head === true ? headOf(record) : record);
+  }
+
+  /** `tail()`, and all below it applied. */
+  async syncTo(signal: AbortSignal | undefined): Promise<SeqNum> {
+    const tail = await this.#session.engine.loglet.tail();
+    if (this.applied < tail - 1) await this.wait(undefined, () => (this.applied >= tail - 1 ? tail : undefined), { signal }, true);
+    return tail;
+  }
+
+  /** Parks until `attempt` gives something; undefined at `timeoutMs`. `any`: every entry may end it, not only those found. */
+  wait<T>(tag: string | undefined, attempt: () => T | undefined, { signal, timeoutMs }: WaitOptions, any = false): Promise<T | undefined> {
+    const session = this.#session;
+    const { engine } = session;
+    return new Promise<T | undefined>((resolve, reject) => {
+      const key = any ? unknown : engine.lookUp(this.#book, tag);
+      let clearTimer: (() => void) | undefined;
+      const end = (): void => {
+        clearTimer?.();
+        signal?.removeEventListener("abort", abort);
+      };
+      const remove = engine.waiters.add(key === unknown ? anything : key, {
+        owner: session,
+        attempt: () => {
+          const found = attempt();
+          if (found === undefined) return false;
+          end();
+          resolve(found);
+          return true;
+        },
+        fail: (error) => {
+          end();
+          reject(error);
+        },
+      });
+      const abort = (): void => {
+        remove();
+        end();
+        reject(abortedError(signal!));
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+      if (timeoutMs !== undefined) {
+        clearTimer = engine.clock.setTimer(timeoutMs, () => {
+          remove();
+          end();
+          resolve(undefined);
+        });
+      }
+    });
+  }
+}
+
+const done: IteratorResult<never> = { done: true, value: undefined };
+
+/** One pass over a book or tag. Steps may be asked for without waiting for the last one; they answer in order. */
+class Iteration implements AsyncIterableIterator<LogRecord | RecordHead> {
+  readonly #reader: Reader;
+  readonly #options: Read;
+  readonly #stop = new AbortController();
+  #started = false;
+  #ended = false;
+  /** The next position to look at, and the last one to give. */
+  #cursor = 0;
+  #last = 0;
+  #parked: Promise<unknown> | undefined;
+
+  constructor(reader: Reader, options: Read) {
+    this.#reader = reader;
+    this.#options = options;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<LogRecord | RecordHead>> {
+    if (this.#parked !== undefined) return this.#parked.then(() => this.next(), () => this.next());
+    if (this.#ended) return Promise.resolve(done);
+    try {
+      if (!this.#started) this.#start();
+      this.#reader.checkOpen(this.#options.signal);
+      return this.#options.reverse === true ? this.#backward() : this.#forward();
+    } catch (error) {
+      this.#ended = true;
+      return Promise.reject(error as Error);
+    }
+  }
+
+  return(): Promise<IteratorResult<never>> {
+    this.#ended = true;
+    this.#stop.abort();
+    return Promise.resolve(done);
+  }
+
+  #start(): void {
+    const { from = 0, to, reverse, follow } = this.#options;
+    this.#reader.checkRead(this.#options);
+    this.#started = true;
+    const newest = this.#reader.applied;
+    if (reverse === true) {
+      this.#cursor = Math.min(to ?? newest, newest);
+      this.#last = from;
+    } else {
+      this.#cursor = from;
+      this.#last = follow === true ? (to ?? Number.MAX_SAFE_INTEGER) : Math.min(to ?? newest, newest);
+    }
+  }
+
+  #backward(): Promise<IteratorResult<LogRecord | RecordHead>> {
+    const seqnum = this.#reader.prev(this.#options.tag, this.#cursor);
+    if (seqnum === 0 || seqnum < this.#last) return this.return();
+    this.#cursor = seqnum - 1;
+    return this.#give(seqnum);
+  }
+
+  #forward(): Promise<IteratorResult<LogRecord | RecordHead>> {
+    const seqnum = this.#reader.next(this.#options.tag, this.#cursor);
+    if (seqnum > this.#last) return this.return();
+    if (seqnum > 0) {
+      this.#cursor = seqnum + 1;
+      return this.#give(seqnum);
+    }
+    if (this.#options.follow !== true || this.#reader.applied >= this.#last) return this.return();
+    return this.#park();
+  }
+
+  async #give(seqnum: SeqNum): Promise<IteratorResult<LogRecord | RecordHead>> {
+    return { done: false, value: await this.#reader.fetch(seqnum, this.#options.head) };
+  }
+
+  /** Waits until there is a record, or `to` has been passed by any entry; then goes on. */
+  #park(): Promise<IteratorResult<LogRecord | RecordHead>> {
+    const { tag, to, signal } = this.#options;
+    const stop = signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]);
+    const ready = (): true | undefined =>
+      this.#reader.next(tag, this.#cursor) > 0 || this.#reader.applied >= this.#last ? true : undefined;
+    const wait = this.#reader.wait(tag, ready, { signal: stop }, to !== undefined);
+    this.#parked = wait;
+    return wait.then(
+      () => {
+        this.#parked = undefined;
+        return this.next();
+      },
+      (error: unknown) => {
+        this.#parked = undefined;
+        const returned = this.#ended;
+        this.#ended = true;
+        if (returned) return done;
+        throw signal?.aborted === true ? abortedError(signal) : error;
+      },
+    );
+  }
+}

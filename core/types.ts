@@ -1,0 +1,235 @@
+/**
+ * The public contract: what a log, a book and a record are.
+ *
+ * Numbered promises L1 to L10 are explained in docs/guarantees.md; tests carry the same numbers.
+ * All bounds (`from`, `to`, `upTo`) are inclusive. Everything that waits takes an `AbortSignal`.
+ */
+
+/** Position of a record in its log's total order: 1 to 2^53-1, strictly increasing, with gaps. 0 is "before everything". */
+export type SeqNum = number;
+
+/** `"disk"`: acknowledged after fdatasync. `"os"`: after write, lost with power. `"memory"`: lost with the process. */
+export type Durability = "disk" | "os" | "memory";
+
+/** A source of time. Both times are in milliseconds; `setTimer` returns its cancel function. */
+export interface Clock {
+  /** Wall time, ms since 1970. May jump. */
+  now(): number;
+  /** Never goes backwards. */
+  monotonic(): number;
+  setTimer(ms: number, fn: () => void): () => void;
+}
+
+export interface OpenOptions {
+  /** Default `"disk"`. Only for `file:`. */
+  readonly durability?: Exclude<Durability, "memory"> | undefined;
+  /** Where fdatasync runs: in the calling thread, in Node's thread pool, or (default) chosen by its measured time. */
+  readonly io?: "main" | "worker" | "auto" | undefined;
+  /** Bytes of decoded records kept in memory. Default 32 MiB; 0 keeps none. */
+  readonly cacheBytes?: number | undefined;
+  /** Bytes of aux data kept in memory. Default 16 MiB; 0 keeps none. */
+  readonly auxBytes?: number | undefined;
+  readonly clock?: Clock | undefined;
+  /** Ends the waiting for the opening; what was opened is closed again. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** "Append unless the last record of `tag` in this book has a seqnum above `after`." (L3) */
+export interface Condition {
+  readonly tag: string;
+  readonly after: SeqNum;
+}
+
+export interface AppendOptions {
+  /** 1 to 1,024 labels of 1 to 255 UTF-8 bytes; doubled ones count once. */
+  readonly tags: readonly string[];
+  readonly unless?: undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ConditionalAppendOptions {
+  readonly tags: readonly string[];
+  readonly unless: readonly Condition[];
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One record of an `appendAll`. */
+export interface AppendInput {
+  readonly data: Uint8Array;
+  readonly tags: readonly string[];
+  readonly unless?: readonly Condition[] | undefined;
+}
+
+export interface Appended {
+  readonly ok: true;
+  readonly seqnum: SeqNum;
+  /** Log time of the record, ms since 1970 (L9). */
+  readonly time: number;
+}
+
+/** The append was refused by its condition: nothing was added. `conflict.seqnum` is the last one of `conflict.tag`. */
+export interface Refused {
+  readonly ok: false;
+  readonly conflict: { readonly tag: string; readonly seqnum: SeqNum };
+}
+
+export type AppendResult = Appended | Refused;
+
+/** What a record says of itself without its payload. */
+export interface RecordHead {
+  readonly seqnum: SeqNum;
+  /** Log time, ms since 1970. */
+  readonly time: number;
+  readonly tags: readonly string[];
+  /** Bytes of `data`. */
+  readonly size: number;
+  /** Auxiliary data, if this process still has some (L5). Nobody may change it. */
+  readonly aux?: Uint8Array;
+}
+
+/** A record. Frozen; nobody may change `data`. */
+export interface LogRecord extends RecordHead {
+  readonly data: Uint8Array;
+  /** `data` as UTF-8. */
+  text(): string;
+  /** `data` parsed as JSON. */
+  json<T = unknown>(): T;
+}
+
+interface Waiting {
+  /** Park until there is a record. */
+  readonly wait?: boolean | undefined;
+  /** With `wait`: give `undefined` after so many ms. */
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ReadNextOptions extends Waiting {
+  /** Only records with this tag; without it, all of the book. */
+  readonly tag?: string | undefined;
+  /** First seqnum looked at, inclusive. Default 0: the oldest record. */
+  readonly from?: SeqNum | undefined;
+  readonly head?: false | undefined;
+}
+
+export interface ReadPrevOptions {
+  readonly tag?: string | undefined;
+  /** Last seqnum looked at, inclusive. Default: the newest record. */
+  readonly upTo?: SeqNum | undefined;
+  readonly head?: false | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ReadOptions {
+  readonly tag?: string | undefined;
+  readonly from?: SeqNum | undefined;
+  /** Last seqnum given, inclusive. Default: the newest record when the iteration begins, or, with `follow`, none. */
+  readonly to?: SeqNum | undefined;
+  /** From `to` down to `from`. Not with `follow`. */
+  readonly reverse?: boolean | undefined;
+  /** Go on with records as they are appended; ends when `to` is reached or passed. */
+  readonly follow?: boolean | undefined;
+  readonly head?: false | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of a read that leaves the payload away. */
+export type HeadOnly<T> = Omit<T, "head"> & { readonly head: true };
+
+/** A named, isolated virtual log inside a log. Cheap to make; exists from its first append. */
+export interface LogBook {
+  readonly name: string;
+  readonly log: Log;
+
+  /**
+   * Appends one record. Resolves when it is durable (L2) and visible to reads here (L4). Appends of one opened log are
+   * ordered as called, awaited or not (L1). `data` must stay unchanged until then.
+   *
+   * Rejects with TypeError or RangeError on bad arguments, `LOG_TOO_LARGE`, `LOG_CLOSED`, `LOG_ABORTED`, `LOG_FULL`,
+   * `LOG_IO`; `outcome` says whether the record may still appear (L7).
+   */
+  append(data: Uint8Array, options: AppendOptions): Promise<Appended>;
+  append(data: Uint8Array, options: ConditionalAppendOptions): Promise<AppendResult>;
+  /** Many records in one call, each decided on its own; results in the order given. An empty list gives `[]`. */
+  appendAll(inputs: readonly AppendInput[], options?: { readonly signal?: AbortSignal | undefined }): Promise<AppendResult[]>;
+
+  /** The first record with seqnum >= `from`, or undefined. */
+  readNext(options?: ReadNextOptions): Promise<LogRecord | undefined>;
+  readNext(options: HeadOnly<ReadNextOptions>): Promise<RecordHead | undefined>;
+  /** The last record with seqnum <= `upTo`, or undefined. */
+  readPrev(options?: ReadPrevOptions): Promise<LogRecord | undefined>;
+  readPrev(options: HeadOnly<ReadPrevOptions>): Promise<RecordHead | undefined>;
+  /** Records in order. Closed by `return()` (a `break` does that). */
+  read(options?: ReadOptions): AsyncIterableIterator<LogRecord>;
+  read(options: HeadOnly<ReadOptions>): AsyncIterableIterator<RecordHead>;
+
+  /** A position such that all that is appended later has a seqnum at or above it. Linearizable. */
+  tail(options?: { readonly signal?: AbortSignal | undefined }): Promise<SeqNum>;
+  /** `tail()`, and all below it can be read here. */
+  sync(options?: { readonly signal?: AbortSignal | undefined }): Promise<SeqNum>;
+  /** Remembers `bytes` (copied) beside a record, best effort, bounded, in this process only (L5). Unknown seqnums are ignored. */
+  setAux(seqnum: SeqNum, bytes: Uint8Array): void;
+}
+
+/** What was cut off when a log was opened after a crash. */
+export interface Recovered {
+  /** Bytes cut: a torn, never acknowledged batch. */
+  readonly bytes: number;
+  /** The first seqnum that was not kept; it is given out again. */
+  readonly position: SeqNum;
+}
+
+export interface LogStats {
+  /** Records that can be read, in all books. */
+  readonly records: number;
+  /** Entries in the log: records and refused appends. */
+  readonly entries: number;
+  readonly tags: number;
+  /** Bytes of the index, outside the JavaScript heap, without the tags' own bytes. */
+  readonly indexBytes: number;
+  readonly tagBytes: number;
+  /** Bytes of encoded entries ordered so far. */
+  readonly logBytes: number;
+  /** Bytes reserved on disk (0 in memory). */
+  readonly diskBytes: number;
+  readonly recordCache: { readonly bytes: number; readonly entries: number };
+  readonly auxCache: { readonly bytes: number; readonly entries: number };
+  readonly appendsWaiting: number;
+  readonly readsWaiting: number;
+  readonly batches: number;
+  /** Moving average of one sync, ms (0 in memory). */
+  readonly syncMs: number;
+}
+
+/** One opened log: a session whose reads never go backwards and see its own appends (L4). */
+export interface Log {
+  readonly url: string;
+  /** Random 128-bit id of the log, 32 hex digits. */
+  readonly id: string;
+  readonly durability: Durability;
+  readonly limits: Limits;
+  readonly recovered: Recovered | undefined;
+  /** A book by name: 1 to 255 UTF-8 bytes. Synchronous; throws on a bad name. */
+  book(name: string): LogBook;
+  stats(): LogStats;
+  /**
+   * Calls `fn` once, just before the next batch is taken; what it appends goes into that batch. Asks for a batch if none
+   * is coming. For libraries that want to decide as late as possible.
+   */
+  beforeFlush(fn: () => void): void;
+  /** Writes what was accepted, ends all waits with `LOG_CLOSED`, gives everything back. Idempotent. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface Limits {
+  readonly recordBytes: number;
+  readonly tagBytes: number;
+  readonly tagsPerRecord: number;
+  readonly conditionsPerRecord: number;
+  readonly headerBytes: number;
+  readonly bookNameBytes: number;
+  readonly batchBytes: number;
+  readonly batchEntries: number;
+  readonly appendAllEntries: number;
+}
