@@ -197,7 +197,7 @@ export interface LogStats {
   readonly appendsWaiting: number;
   readonly readsWaiting: number;
   readonly batches: number;
-  /** Moving average of one sync, ms (0 in memory). */
+  /** Moving median of one sync, ms (0 in memory). */
   readonly syncMs: number;
 }
 

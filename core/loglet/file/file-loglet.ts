@@ -30,18 +30,19 @@ export interface FileLogletOptions {
   readonly disk?: Disk | undefined;
 }
 
-/** Above this a sync leaves the calling thread, below the other it comes back; ms of the moving average. */
+/** Above this a sync leaves the calling thread, below the other it comes back; ms of the moving median. */
 const slowSyncMs = 0.5;
 const fastSyncMs = 0.3;
-const syncWeight = 0.05;
+const syncStep = 0.05;
 /** A batch and the frames around its entries. */
 const stagingBytes = 2 * limits.batchBytes;
 /** Batches kept in memory after they are written: reads of the newest entries need no disk. */
 const stagingCount = 4;
 /** Above this a read leaves the calling thread. */
 const largeReadBytes = 64 * 1024;
-/** Used part of a segment from which on the next one is prepared. */
-const prepareAt = 0.25;
+/** Used part of a segment between which the next one is prepared. */
+const prepareFrom = 0.2;
+const prepareTo = 0.9;
 
 /** A batch in memory: bytes `from` to `to` of a segment. */
 interface Staging {
@@ -248,8 +249,10 @@ export class FileLoglet implements Loglet {
       sizes: this.#sizes,
       own: entries,
     });
-    if (!this.#spare.preparing && segment.end > segment.header.size * prepareAt) {
-      this.#spare.prepare(segment.header.number + 1, this.#nextBytes());
+    const used = segment.end / segment.header.size;
+    if (used > prepareFrom) {
+      if (!this.#spare.preparing) this.#spare.prepare(segment.header.number + 1, this.#nextBytes());
+      this.#spare.advance((used - prepareFrom) / (prepareTo - prepareFrom));
     }
   }
 
@@ -283,7 +286,8 @@ export class FileLoglet implements Loglet {
   }
 
   #measure(ms: number): void {
-    this.#syncMs += (ms - this.#syncMs) * (this.#batches === 0 ? 1 : syncWeight);
+    // Steps towards each sample by its side, not its size: a moving median, which single stalls do not move.
+    this.#syncMs = this.#syncMs === 0 ? ms : this.#syncMs * (ms > this.#syncMs ? 1 + syncStep : 1 - syncStep);
     if (this.#io !== "auto") return;
     if (this.#syncMs > slowSyncMs) this.#syncElsewhere = true;
     else if (this.#syncMs < fastSyncMs) this.#syncElsewhere = false;

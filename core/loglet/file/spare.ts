@@ -14,6 +14,8 @@ export const segmentBytesMin = 4 * MiB;
 export const segmentBytesMax = 64 * MiB;
 /** Zeroed at once. */
 export const zeroStepBytes = 256 * 1024;
+/** Zeros synced at once: each sync of a growing file is a commit of the file system's journal. */
+const zeroSyncBytes = 1 * MiB;
 
 /** A file full of zeros. */
 export interface ZeroedFile {
@@ -32,6 +34,9 @@ export class Spare {
   readonly #disk: Disk;
   readonly #folder: string;
   #ready: Promise<ZeroedFile> | undefined;
+  /** How much of the file should be zeroed by now, 0 to 1, and who waits for more to do. */
+  #due = 0;
+  #proceed: (() => void) | undefined;
   #cancelled = false;
 
   constructor(disk: Disk, folder: string) {
@@ -43,16 +48,29 @@ export class Spare {
     return this.#ready !== undefined;
   }
 
-  /** Begins to prepare a file, in the background. */
+  /** Begins to prepare a file, in the background, as far as `advance` says. */
   prepare(number: number, size: number): void {
-    this.#ready ??= this.#make(number, size);
+    if (this.#ready !== undefined) return;
+    this.#due = 0;
+    this.#ready = this.#make(number, size);
     // Whoever takes it learns of a failure.
     this.#ready.catch(() => undefined);
+  }
+
+  /**
+   * Lets the preparation go on until this part of the file, 0 to 1, is zeroed and synced. Called as the current segment
+   * fills, so that zeros reach the disk no faster than they are needed and never queue up before a flush.
+   */
+  advance(due: number): void {
+    if (due <= this.#due) return;
+    this.#due = due;
+    this.#proceed?.();
   }
 
   /** The file with this number, of at least so many bytes behind its header. A full disk gives `LOG_FULL`. */
   async take(number: number, size: number, roomMin: number): Promise<ZeroedFile> {
     this.prepare(number, size);
+    this.advance(1);
     const ready = this.#ready!;
     try {
       let made = await ready;
@@ -69,6 +87,7 @@ export class Spare {
   /** Removes what was prepared and not taken. */
   async discard(): Promise<void> {
     this.#cancelled = true;
+    this.advance(1);
     const made = await this.#ready?.catch(() => undefined);
     if (made !== undefined) this.#remove(made);
     this.#ready = undefined;
@@ -82,9 +101,10 @@ export class Spare {
       file = disk.open(path, "create");
       const zeros = Buffer.alloc(zeroStepBytes);
       for (let at = 0; at < size && !this.#cancelled; at += zeroStepBytes) {
+        while (at >= this.#due * size) await new Promise<void>((resolve) => (this.#proceed = resolve));
         await disk.writeLater(file, zeros, Math.min(zeroStepBytes, size - at), at);
+        if ((at + zeroStepBytes) % zeroSyncBytes === 0 || at + zeroStepBytes >= size) await disk.syncLater(file);
       }
-      await disk.syncLater(file);
       disk.syncFolder(this.#folder);
       return { path, file, number, size };
     } catch (error) {
