@@ -8,7 +8,8 @@ import type { Condition, SeqNum } from "./types.js";
 export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value);
   if (typeof value === "bigint") return `${value}n`;
-  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : `a ${value.constructor?.name ?? "object"}`;
+  if (typeof value === "object" && value !== null)
+    return Array.isArray(value) ? "an array" : `a ${value.constructor?.name ?? "object"}`;
   if (typeof value === "function") return "a function";
   return String(value);
 }
@@ -20,35 +21,42 @@ export function checkOptions(what: string, options: object | undefined, allowed:
     throw new TypeError(`${what} takes an options object, not ${show(options)}`);
   }
   for (const key in options) {
-    if (!allowed.has(key)) throw new TypeError(`${what} has no option ${show(key)}; it takes ${[...allowed].join(", ")}`);
+    if (!allowed.has(key))
+      throw new TypeError(`${what} has no option ${show(key)}; it takes ${[...allowed].join(", ")}`);
   }
 }
 
 export function checkSeqNum(what: string, value: unknown): asserts value is SeqNum {
   if (typeof value !== "number") throw new TypeError(`${what} must be a seqnum (a number), not ${show(value)}`);
   if (!Number.isSafeInteger(value) || value < 0) {
-    throw new RangeError(`${what} must be an integer from 0 to 2^53-1, not ${value}; take it from a record or from tail()`);
+    throw new RangeError(
+      `${what} must be an integer from 0 to 2^53-1, not ${value}; take it from a record or from tail()`,
+    );
   }
 }
 
 export function checkBoolean(what: string, value: unknown): void {
-  if (value !== undefined && typeof value !== "boolean") throw new TypeError(`${what} must be true or false, not ${show(value)}`);
+  if (value !== undefined && typeof value !== "boolean")
+    throw new TypeError(`${what} must be true or false, not ${show(value)}`);
 }
 
 export function checkSignal(what: string, value: unknown): void {
-  if (value !== undefined && !(value instanceof AbortSignal)) throw new TypeError(`${what} must be an AbortSignal, not ${show(value)}`);
+  if (value !== undefined && !(value instanceof AbortSignal))
+    throw new TypeError(`${what} must be an AbortSignal, not ${show(value)}`);
 }
 
 export function checkTimeout(what: string, value: unknown): void {
   if (value === undefined) return;
   if (typeof value !== "number") throw new TypeError(`${what} must be a number of milliseconds, not ${show(value)}`);
-  if (!(value >= 0 && value <= 2 ** 31 - 1)) throw new RangeError(`${what} must be from 0 to 2^31-1 milliseconds, not ${value}`);
+  if (!(value >= 0 && value <= 2 ** 31 - 1))
+    throw new RangeError(`${what} must be from 0 to 2^31-1 milliseconds, not ${value}`);
 }
 
 export function checkBytes(what: string, value: unknown): void {
   if (value === undefined) return;
   if (typeof value !== "number") throw new TypeError(`${what} must be a number of bytes, not ${show(value)}`);
-  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${what} must be an integer of 0 or more bytes, not ${value}`);
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new RangeError(`${what} must be an integer of 0 or more bytes, not ${value}`);
 }
 
 /** A tag or the name of a book. Returns its UTF-8 bytes. */
@@ -56,7 +64,9 @@ export function checkName(what: string, value: unknown, max: number): number {
   if (typeof value !== "string") throw new TypeError(`${what} must be a string, not ${show(value)}`);
   const bytes = byteLength(value);
   if (bytes === 0 || bytes > max) {
-    throw new RangeError(`${what} must have 1 to ${max} UTF-8 bytes, not ${bytes}: ${show(value)}; shorten it or use a hash`);
+    throw new RangeError(
+      `${what} must have 1 to ${max} UTF-8 bytes, not ${bytes}: ${show(value)}; shorten it or use a hash`,
+    );
   }
   if (bytes !== value.length && !value.isWellFormed()) {
     throw new TypeError(`${what} has an unpaired surrogate: ${show(value)}; make it well-formed with toWellFormed()`);
@@ -72,9 +82,12 @@ export function checkTag(value: unknown): number {
 export function writeTags(writer: HeaderWriter, value: unknown): void {
   if (!Array.isArray(value)) throw new TypeError(`tags must be an array of strings, not ${show(value)}`);
   const tags = value as readonly string[];
-  if (tags.length === 0) throw new RangeError("tags is empty; a record has at least one tag, so that it can be found and trimmed");
+  if (tags.length === 0)
+    throw new RangeError("tags is empty; a record has at least one tag, so that it can be found and trimmed");
   if (tags.length > limits.tagsPerRecord) {
-    throw new RangeError(`${tags.length} tags are more than the ${limits.tagsPerRecord} of one record; use several records`);
+    throw new RangeError(
+      `${tags.length} tags are more than the ${limits.tagsPerRecord} of one record; use several records`,
+    );
   }
   const seen = tags.length > 8 ? new Set<string>() : undefined;
   for (let i = 0; i < tags.length; i++) {
@@ -98,7 +111,9 @@ export function writeConditions(writer: HeaderWriter, value: unknown): void {
   if (!Array.isArray(value)) throw new TypeError(`unless must be an array of { tag, after }, not ${show(value)}`);
   const conditions = value as readonly Condition[];
   if (conditions.length > limits.conditionsPerRecord) {
-    throw new RangeError(`${conditions.length} conditions are more than the ${limits.conditionsPerRecord} of one record`);
+    throw new RangeError(
+      `${conditions.length} conditions are more than the ${limits.conditionsPerRecord} of one record`,
+    );
   }
   for (const condition of conditions) checkCondition(condition);
   if (conditions.length === 1) {
@@ -115,7 +130,8 @@ export function writeConditions(writer: HeaderWriter, value: unknown): void {
 }
 
 function checkCondition(condition: Condition): void {
-  if (typeof condition !== "object" || condition === null) throw new TypeError(`a condition must be { tag, after }, not ${show(condition)}`);
+  if (typeof condition !== "object" || condition === null)
+    throw new TypeError(`a condition must be { tag, after }, not ${show(condition)}`);
   checkOptions("a condition", condition, conditionKeys);
   checkTag(condition.tag);
   checkSeqNum("after", condition.after);
@@ -125,7 +141,9 @@ const conditionKeys = new Set(["tag", "after"]);
 
 export function checkData(value: unknown): asserts value is Uint8Array {
   if (!(value instanceof Uint8Array)) {
-    throw new TypeError(`data must be a Uint8Array or Buffer, not ${show(value)}; encode it first, for example with Buffer.from(JSON.stringify(value))`);
+    throw new TypeError(
+      `data must be a Uint8Array or Buffer, not ${show(value)}; encode it first, for example with Buffer.from(JSON.stringify(value))`,
+    );
   }
   if (value.length > limits.recordBytes) {
     throw new LogError(
@@ -138,6 +156,8 @@ export function checkData(value: unknown): asserts value is Uint8Array {
 
 function checkHeader(bytes: number): void {
   if (bytes > limits.headerBytes) {
-    throw new RangeError(`tags and conditions take ${bytes} bytes together, more than ${limits.headerBytes}; use fewer or shorter ones`);
+    throw new RangeError(
+      `tags and conditions take ${bytes} bytes together, more than ${limits.headerBytes}; use fewer or shorter ones`,
+    );
   }
 }

@@ -122,16 +122,22 @@ class Book extends Reader implements LogBook {
       this.log.engine.append(append);
       return waiter.promise as Promise<never>;
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
-  appendAll(inputs: readonly AppendInput[], options?: { readonly signal?: AbortSignal | undefined }): Promise<AppendResult[]> {
+  appendAll(
+    inputs: readonly AppendInput[],
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<AppendResult[]> {
     try {
       checkOptions("appendAll", options, signalOptions);
-      if (!Array.isArray(inputs)) throw new TypeError(`appendAll takes an array of { data, tags, unless }, not ${show(inputs)}`);
+      if (!Array.isArray(inputs))
+        throw new TypeError(`appendAll takes an array of { data, tags, unless }, not ${show(inputs)}`);
       if (inputs.length > limits.appendAllEntries) {
-        throw new RangeError(`${inputs.length} records are more than the ${limits.appendAllEntries} of one appendAll; call it several times`);
+        throw new RangeError(
+          `${inputs.length} records are more than the ${limits.appendAllEntries} of one appendAll; call it several times`,
+        );
       }
       if (this.log.closed) throw closedError("none");
       if (inputs.length === 0) return Promise.resolve([]);
@@ -144,7 +150,7 @@ class Book extends Reader implements LogBook {
       for (const append of appends) this.log.engine.append(append);
       return waiter.promise;
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
@@ -173,7 +179,7 @@ class Book extends Reader implements LogBook {
       this.#checkWaiting(options?.signal);
       return this.log.engine.loglet.tail();
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
@@ -183,7 +189,7 @@ class Book extends Reader implements LogBook {
       this.#checkWaiting(options?.signal);
       return this.syncTo(options?.signal);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
@@ -195,7 +201,8 @@ class Book extends Reader implements LogBook {
 
   setAux(seqnum: SeqNum, bytes: Uint8Array): void {
     checkSeqNum("seqnum", seqnum);
-    if (!(bytes instanceof Uint8Array)) throw new TypeError(`aux data must be a Uint8Array or Buffer, not ${show(bytes)}`);
+    if (!(bytes instanceof Uint8Array))
+      throw new TypeError(`aux data must be a Uint8Array or Buffer, not ${show(bytes)}`);
     if (this.log.closed) throw closedError();
     this.log.engine.setAux(this.#nameBytes, seqnum, bytes);
   }

@@ -38,7 +38,10 @@ interface Registry {
 }
 
 const registryKey = Symbol.for("boki.registry.1");
-const registry: Registry = ((globalThis as { [registryKey]?: Registry })[registryKey] ??= { open: new Map(), memory: new Map() });
+const registry: Registry = ((globalThis as { [registryKey]?: Registry })[registryKey] ??= {
+  open: new Map(),
+  memory: new Map(),
+});
 
 let privateLogs = 0;
 
@@ -57,7 +60,9 @@ export async function openLog(url: string, options: OpenOptions = {}): Promise<L
   if (signal?.aborted === true) throw abortedError(signal);
   const place = await parse(url);
   if (place.scheme === "memory" && options.durability !== undefined) {
-    throw new TypeError(`durability ${show(options.durability)} is not for ${url}, which is lost with the process; leave it away or use file:DIR`);
+    throw new TypeError(
+      `durability ${show(options.durability)} is not for ${url}, which is lost with the process; leave it away or use file:DIR`,
+    );
   }
   for (;;) {
     const shared = registry.open.get(place.key);
@@ -144,13 +149,26 @@ async function openLoglet({ scheme, name }: Place, settings: Settings): Promise<
 
 function checkSettings(options: OpenOptions): Settings {
   checkOptions("openLog", options ?? null, optionNames);
-  const { durability = "disk", io = "auto", cacheBytes = defaultCacheBytes, auxBytes = defaultAuxBytes, clock = systemClock, signal } = options;
-  if (durability !== "disk" && durability !== "os") throw new TypeError(`durability must be "disk" or "os", not ${show(durability)}`);
-  if (io !== "main" && io !== "worker" && io !== "auto") throw new TypeError(`io must be "main", "worker" or "auto", not ${show(io)}`);
+  const {
+    durability = "disk",
+    io = "auto",
+    cacheBytes = defaultCacheBytes,
+    auxBytes = defaultAuxBytes,
+    clock = systemClock,
+    signal,
+  } = options;
+  if (durability !== "disk" && durability !== "os")
+    throw new TypeError(`durability must be "disk" or "os", not ${show(durability)}`);
+  if (io !== "main" && io !== "worker" && io !== "auto")
+    throw new TypeError(`io must be "main", "worker" or "auto", not ${show(io)}`);
   checkBytes("cacheBytes", cacheBytes);
   checkBytes("auxBytes", auxBytes);
   checkSignal("signal", signal);
-  if (typeof clock.now !== "function" || typeof clock.monotonic !== "function" || typeof clock.setTimer !== "function") {
+  if (
+    typeof clock.now !== "function" ||
+    typeof clock.monotonic !== "function" ||
+    typeof clock.setTimer !== "function"
+  ) {
     throw new TypeError("clock must have the functions now, monotonic and setTimer");
   }
   return { durability, io, cacheBytes, auxBytes, clock };
@@ -159,6 +177,8 @@ function checkSettings(options: OpenOptions): Settings {
 function refuseDifferent(url: string, open: Settings, asked: Settings): void {
   for (const name of ["durability", "io", "cacheBytes", "auxBytes", "clock"] as const) {
     if (open[name] === asked[name]) continue;
-    throw new TypeError(`${url} is open in this process with another ${name} (${show(open[name])}, not ${show(asked[name])}); open it with the same options`);
+    throw new TypeError(
+      `${url} is open in this process with another ${name} (${show(open[name])}, not ${show(asked[name])}); open it with the same options`,
+    );
   }
 }

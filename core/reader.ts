@@ -4,8 +4,16 @@ import { headOf } from "./engine/record.js";
 import { anything } from "./engine/waiters.js";
 import { unknown } from "./engine/tag-index.js";
 import { abortedError, closedError } from "./errors.js";
-import type { Session } from "./log.js";
-import type { HeadOnly, LogRecord, ReadNextOptions, ReadOptions, ReadPrevOptions, RecordHead, SeqNum } from "./types.js";
+import type { Engine } from "./engine/engine.js";
+import type {
+  HeadOnly,
+  LogRecord,
+  ReadNextOptions,
+  ReadOptions,
+  ReadPrevOptions,
+  RecordHead,
+  SeqNum,
+} from "./types.js";
 
 const nextOptions = new Set(["tag", "from", "head", "wait", "timeoutMs", "signal"]);
 const prevOptions = new Set(["tag", "upTo", "head", "signal"]);
@@ -16,16 +24,22 @@ type Next = ReadNextOptions | HeadOnly<ReadNextOptions>;
 type Prev = ReadPrevOptions | HeadOnly<ReadPrevOptions>;
 type Read = ReadOptions | HeadOnly<ReadOptions>;
 
+/** What a reader needs of its session; waits belong to it. */
+export interface ReadingSession {
+  readonly engine: Engine;
+  readonly closed: boolean;
+}
+
 interface WaitOptions {
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs?: number | undefined;
 }
 
 export class Reader {
-  readonly #session: Session;
+  readonly #session: ReadingSession;
   readonly #book: Uint8Array;
 
-  constructor(session: Session, book: Uint8Array) {
+  constructor(session: ReadingSession, book: Uint8Array) {
     this.#session = session;
     this.#book = book;
   }
@@ -47,7 +61,7 @@ export class Reader {
       const found = this.wait(tag, () => this.next(tag, from) || undefined, { signal, timeoutMs });
       return found.then((at) => (at === undefined ? undefined : this.fetch(at, head))) as Promise<never>;
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
@@ -62,7 +76,7 @@ export class Reader {
       const seqnum = this.prev(tag, upTo);
       return (seqnum > 0 ? this.fetch(seqnum, head) : nothing) as Promise<never>;
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
@@ -80,7 +94,8 @@ export class Reader {
     checkBoolean("reverse", reverse);
     checkBoolean("follow", follow);
     checkBoolean("head", head);
-    if (reverse === true && follow === true) throw new TypeError("read cannot follow in reverse; leave one of the two away");
+    if (reverse === true && follow === true)
+      throw new TypeError("read cannot follow in reverse; leave one of the two away");
     checkSignal("signal", signal);
   }
 
@@ -117,12 +132,18 @@ export class Reader {
   /** `tail()`, and all below it applied. */
   async syncTo(signal: AbortSignal | undefined): Promise<SeqNum> {
     const tail = await this.#session.engine.loglet.tail();
-    if (this.applied < tail - 1) await this.wait(undefined, () => (this.applied >= tail - 1 ? tail : undefined), { signal }, true);
+    if (this.applied < tail - 1)
+      await this.wait(undefined, () => (this.applied >= tail - 1 ? tail : undefined), { signal }, true);
     return tail;
   }
 
   /** Parks until `attempt` gives something; undefined at `timeoutMs`. `any`: every entry may end it, not only those found. */
-  wait<T>(tag: string | undefined, attempt: () => T | undefined, { signal, timeoutMs }: WaitOptions, any = false): Promise<T | undefined> {
+  wait<T>(
+    tag: string | undefined,
+    attempt: () => T | undefined,
+    { signal, timeoutMs }: WaitOptions,
+    any = false,
+  ): Promise<T | undefined> {
     const session = this.#session;
     const { engine } = session;
     return new Promise<T | undefined>((resolve, reject) => {
@@ -187,7 +208,11 @@ class Iteration implements AsyncIterableIterator<LogRecord | RecordHead> {
   }
 
   next(): Promise<IteratorResult<LogRecord | RecordHead>> {
-    if (this.#parked !== undefined) return this.#parked.then(() => this.next(), () => this.next());
+    if (this.#parked !== undefined)
+      return this.#parked.then(
+        () => this.next(),
+        () => this.next(),
+      );
     if (this.#ended) return Promise.resolve(done);
     try {
       if (!this.#started) this.#start();
@@ -195,7 +220,7 @@ class Iteration implements AsyncIterableIterator<LogRecord | RecordHead> {
       return this.#options.reverse === true ? this.#backward() : this.#forward();
     } catch (error) {
       this.#ended = true;
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 

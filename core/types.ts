@@ -151,7 +151,10 @@ export interface LogBook {
   append(data: Uint8Array, options: AppendOptions): Promise<Appended>;
   append(data: Uint8Array, options: ConditionalAppendOptions): Promise<AppendResult>;
   /** Many records in one call, each decided on its own; results in the order given. An empty list gives `[]`. */
-  appendAll(inputs: readonly AppendInput[], options?: { readonly signal?: AbortSignal | undefined }): Promise<AppendResult[]>;
+  appendAll(
+    inputs: readonly AppendInput[],
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<AppendResult[]>;
 
   /** The first record with seqnum >= `from`, or undefined. */
   readNext(options?: ReadNextOptions): Promise<LogRecord | undefined>;

@@ -44,7 +44,7 @@ describe("the tag index against plain arrays", () => {
     for (let i = 0; i < 20_000; i++) {
       const scope = i % 3;
       const bytes = Buffer.from(`tag-${i >> 2}`);
-      keys.set(`${scope}/${bytes}`, index.intern(scope, bytes, 0, bytes.length));
+      keys.set(`${scope}/${bytes.toString()}`, index.intern(scope, bytes, 0, bytes.length));
     }
     assert.equal(new Set(keys.values()).size, keys.size);
     for (const [key, number] of keys) {

@@ -189,7 +189,9 @@ export class Engine implements Sink {
   entries(batch: Batch): void {
     const { own, count } = batch;
     if (batch.first + count - this.loglet.base > ordinalsMax) {
-      throw new LogError("LOG_FULL", `the log has ${ordinalsMax} entries, more than one index can hold`, { outcome: "none" });
+      throw new LogError("LOG_FULL", `the log has ${ordinalsMax} entries, more than one index can hold`, {
+        outcome: "none",
+      });
     }
     for (let i = 0; i < count; i++) {
       const seqnum = batch.first + i;
@@ -284,7 +286,9 @@ export class Engine implements Sink {
     const cached = this.#records.get(seqnum);
     if (cached !== undefined) return this.#withAux(cached);
     const stored = this.loglet.read(seqnum);
-    return stored instanceof Promise ? stored.then((entry) => this.#decode(entry, seqnum)) : this.#decode(stored, seqnum);
+    return stored instanceof Promise
+      ? stored.then((entry) => this.#decode(entry, seqnum))
+      : this.#decode(stored, seqnum);
   }
 
   #decode(entry: StoredEntry, seqnum: SeqNum): LogRecord {

@@ -19,7 +19,8 @@ const blockMax = 1 << 14;
 
 /** `blockStart[k]`: values before block k, for the blocks that still grow; those behind all hold `blockMax`. */
 const blockStart: number[] = [0];
-while (capacityAfter(blockStart.at(-1)!) < blockMax) blockStart.push(blockStart.at(-1)! + capacityAfter(blockStart.at(-1)!));
+while (capacityAfter(blockStart.at(-1)!) < blockMax)
+  blockStart.push(blockStart.at(-1)! + capacityAfter(blockStart.at(-1)!));
 const growingEnd = blockStart.at(-1)!;
 /** For short lists, by the number of values: where the last block starts. */
 const startBySize = new Uint32Array(1 << 12);

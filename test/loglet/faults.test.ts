@@ -21,7 +21,11 @@ describe("a disk that fails", () => {
     const book = log.book("b");
     await book.append(one, { tags: ["t"] });
     broken = true;
-    await assert.rejects(book.append(Buffer.from("two"), { tags: ["t"] }), { code: "LOG_IO", outcome: "unknown", retryable: false });
+    await assert.rejects(book.append(Buffer.from("two"), { tags: ["t"] }), {
+      code: "LOG_IO",
+      outcome: "unknown",
+      retryable: false,
+    });
     broken = false;
     const before = syncs;
     await assert.rejects(book.append(Buffer.from("three"), { tags: ["t"] }), { code: "LOG_IO", outcome: "none" });
@@ -54,7 +58,9 @@ describe("a disk that fails", () => {
     let second: Promise<unknown> | undefined;
     log.beforeFlush(() => {
       // Called when the first batch is taken; from here on appends are behind it.
-      queueMicrotask(() => (second = book.append(one, { tags: ["t"] }).catch((error: unknown) => error)));
+      queueMicrotask(() => {
+        second = book.append(one, { tags: ["t"] }).catch((error: unknown) => error);
+      });
     });
     await assert.rejects(first, { code: "LOG_IO", outcome: "unknown" });
     const error = (await second) as { code: string; outcome: string };

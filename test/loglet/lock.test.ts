@@ -16,7 +16,9 @@ function contender(folder: string): { said: Promise<string>; kill: () => Promise
       () => { console.log("held"); setInterval(() => {}, 1000); },
       (error) => console.log(error.code + " " + error.message),
     );`;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const said = new Promise<string>((resolve) => child.stdout.once("data", (text) => resolve(String(text).trim())));
   return {
@@ -32,7 +34,10 @@ describe("the lock of a folder", () => {
   it("names the owner to another, and is free when released", async () => {
     const folder = scratch();
     const lock = await FolderLock.acquire(folder);
-    await assert.rejects(FolderLock.acquire(folder), { code: "LOG_LOCKED", message: new RegExp(`process ${process.pid} `) });
+    await assert.rejects(FolderLock.acquire(folder), {
+      code: "LOG_LOCKED",
+      message: new RegExp(`process ${process.pid} `),
+    });
     await lock.release();
     assert.deepEqual(readdirSync(folder), []);
     await (await FolderLock.acquire(folder)).release();

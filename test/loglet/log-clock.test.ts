@@ -4,9 +4,15 @@ import { openLog } from "../../core/index.js";
 
 const year = 365 * 86_400_000;
 
-function virtual(): { now: number; ran: number; clock: { now(): number; monotonic(): number; setTimer(): () => void } } {
+function virtual(): {
+  now: number;
+  ran: number;
+  clock: { now(): number; monotonic(): number; setTimer(): () => void };
+} {
   const time = { now: 1_000_000, ran: 0 };
-  return Object.assign(time, { clock: { now: () => time.now, monotonic: () => time.ran, setTimer: () => () => undefined } });
+  return Object.assign(time, {
+    clock: { now: () => time.now, monotonic: () => time.ran, setTimer: () => () => undefined },
+  });
 }
 
 describe("L9 log time", () => {

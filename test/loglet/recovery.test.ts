@@ -9,7 +9,9 @@ const payload = (i: number): string => `record ${i} ${"#".repeat(i % 7)}`;
 
 async function appendBatch(book: LogBook, from: number, count: number): Promise<void> {
   await Promise.all(
-    Array.from({ length: count }, (_, i) => book.append(Buffer.from(payload(from + i)), { tags: ["all", `nr-${from + i}`] })),
+    Array.from({ length: count }, (_, i) =>
+      book.append(Buffer.from(payload(from + i)), { tags: ["all", `nr-${from + i}`] }),
+    ),
   );
 }
 
@@ -34,7 +36,10 @@ async function threeBatches(): Promise<{ folder: string; bytes: Buffer; from: nu
   return { folder: `${folder}-left`, bytes: readFileSync(segmentFiles(`${folder}-left`)[0]!), from, to };
 }
 
-async function reopen(folder: string, bytes: Buffer): Promise<{ found: string[]; recovered: number | undefined; next: number }> {
+async function reopen(
+  folder: string,
+  bytes: Buffer,
+): Promise<{ found: string[]; recovered: number | undefined; next: number }> {
   writeFileSync(segmentFiles(folder)[0]!, bytes);
   const log = await openOn(folder);
   const book = log.book("b");
@@ -55,7 +60,10 @@ describe("L2 recovery of the last segment", () => {
       torn.fill(0, cut);
       const { found, recovered, next } = await reopen(folder, torn);
       assert.ok(found.length >= 6 && found.length <= 9, `cut at ${cut}: ${found.length} records`);
-      assert.deepEqual(found, Array.from({ length: found.length }, (_, i) => payload(i)));
+      assert.deepEqual(
+        found,
+        Array.from({ length: found.length }, (_, i) => payload(i)),
+      );
       assert.equal(next, found.length + 1, `cut at ${cut}: appends go on`);
       if (cut === from || found.length === 9) assert.equal(recovered, undefined, `cut at ${cut}`);
       if (cut === to) assert.equal(found.length, 9);

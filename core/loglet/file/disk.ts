@@ -61,7 +61,9 @@ export const realDisk: Disk = Object.freeze({
     let done = 0;
     while (done < length) {
       done += await new Promise<number>((resolve, reject) => {
-        fs.write(file, source, done, length - done, position + done, (error, bytes) => (error === null ? resolve(bytes) : reject(error)));
+        fs.write(file, source, done, length - done, position + done, (error, bytes) =>
+          error === null ? resolve(bytes) : reject(error),
+        );
       });
     }
   },

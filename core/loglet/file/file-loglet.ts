@@ -58,7 +58,6 @@ export class FileLoglet implements Loglet {
   readonly base: Position;
   readonly recovered: Recovered | undefined;
   readonly depth = 1;
-  readonly #folder: string;
   readonly #disk: Disk;
   readonly #lock: FolderLock;
   readonly #io: "main" | "worker" | "auto";
@@ -89,7 +88,6 @@ export class FileLoglet implements Loglet {
 
   private constructor(folder: string, lock: FolderLock, found: Found, options: FileLogletOptions) {
     const clock = options.clock ?? systemClock;
-    this.#folder = folder;
     this.#lock = lock;
     this.#disk = options.disk ?? realDisk;
     this.#io = options.io ?? "auto";
@@ -151,7 +149,7 @@ export class FileLoglet implements Loglet {
   }
 
   async #appendParts(entries: readonly Entry[]): Promise<void> {
-    for (let from = 0; from < entries.length; ) {
+    for (let from = 0; from < entries.length;) {
       let room = this.#segment.room;
       let to = from;
       while (to < entries.length && frameRoom(entries[to]!.size) <= room) room -= frameRoom(entries[to++]!.size);
@@ -318,7 +316,11 @@ export class FileLoglet implements Loglet {
         this.#clock.observe(batch.times[batch.count - 1]!);
       });
       if (end !== undefined && position !== end) {
-        throw corrupt(segment.path, offset, `position ${position} is damaged, of those up to ${end - 1} that it must hold`);
+        throw corrupt(
+          segment.path,
+          offset,
+          `position ${position} is damaged, of those up to ${end - 1} that it must hold`,
+        );
       }
       if (end !== undefined) segment.seal();
       this.#logBytes += offset - headerBytes;
@@ -340,9 +342,10 @@ export class FileLoglet implements Loglet {
     }
     try {
       if (length > largeReadBytes) {
-        return this.#disk
-          .readLater(segment.file, bytes, length, from)
-          .then(() => openFrame(bytes, position, segment, from), (error: unknown) => Promise.reject(readError(error, segment)));
+        return this.#disk.readLater(segment.file, bytes, length, from).then(
+          () => openFrame(bytes, position, segment, from),
+          (error: unknown) => Promise.reject(readError(error, segment)),
+        );
       }
       this.#disk.read(segment.file, bytes, length, from);
     } catch (error) {
@@ -411,7 +414,12 @@ export class FileLoglet implements Loglet {
 
 function openFrame(bytes: Buffer, position: Position, segment: Segment, offset: number): StoredEntry {
   const size = frameSize(bytes, 0);
-  if (size < frameHead || size > bytes.length || framePosition(bytes, 0) !== position || !frameHolds(bytes, 0, size, segment.seed)) {
+  if (
+    size < frameHead ||
+    size > bytes.length ||
+    framePosition(bytes, 0) !== position ||
+    !frameHolds(bytes, 0, size, segment.seed)
+  ) {
     throw corrupt(segment.path, offset, `the record at position ${position} does not match its checksum`);
   }
   return { bytes: bytes.subarray(frameHead, size), time: frameTime(bytes, 0) };
@@ -429,18 +437,27 @@ function dropFirst(batch: Parameters<Sink["entries"]>[0], skip: number): Paramet
 }
 
 function readError(error: unknown, segment: Segment): LogError {
-  return new LogError("LOG_IO", `reading ${segment.path} failed: ${(error as Error).message}`, { retryable: true, cause: error });
+  return new LogError("LOG_IO", `reading ${segment.path} failed: ${(error as Error).message}`, {
+    retryable: true,
+    cause: error,
+  });
 }
 
 function openError(error: unknown, folder: string): unknown {
   if (error instanceof LogError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === "ENOTDIR" || code === "EEXIST") {
-    return new LogError("LOG_NOT_A_LOG", `${folder} is a file; a log is a folder: give an empty or a new one`, { cause: error });
+    return new LogError("LOG_NOT_A_LOG", `${folder} is a file; a log is a folder: give an empty or a new one`, {
+      cause: error,
+    });
   }
   if (code === "ENOSPC" || code === "EDQUOT") {
-    return new LogError("LOG_FULL", `no room to open the log in ${folder}; free some space`, { retryable: true, cause: error });
+    return new LogError("LOG_FULL", `no room to open the log in ${folder}; free some space`, {
+      retryable: true,
+      cause: error,
+    });
   }
-  const remedy = code === "EACCES" || code === "EPERM" || code === "EROFS" ? "; the folder must be writable for this process" : "";
+  const remedy =
+    code === "EACCES" || code === "EPERM" || code === "EROFS" ? "; the folder must be writable for this process" : "";
   return new LogError("LOG_IO", `opening the log in ${folder} failed: ${message}${remedy}`, { cause: error });
 }

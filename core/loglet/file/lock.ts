@@ -29,14 +29,18 @@ export class FolderLock {
   readonly #server: net.Server;
   readonly #paths: readonly string[];
 
-  private constructor(server: net.Server, paths: readonly string[]) {
+  readonly #place: string | undefined;
+
+  /** `place`: a folder made for the lock alone. */
+  private constructor(server: net.Server, paths: readonly string[], place: string | undefined) {
     this.#server = server;
     this.#paths = paths;
+    this.#place = place;
   }
 
   /** Rejects with `LOG_LOCKED` while another process owns the folder. */
   static async acquire(folder: string): Promise<FolderLock> {
-    if (process.platform === "win32") return acquirePipe(folder, (server) => new FolderLock(server, []));
+    if (process.platform === "win32") return acquirePipe(folder, (server) => new FolderLock(server, [], undefined));
     const place = lockPlace(folder);
     const own = join(place, ownPrefix + randomBytes(6).toString("hex"));
     const server = await listen(own);
@@ -60,7 +64,7 @@ export class FolderLock {
           if (rival === "newer") continue;
           throw locked(folder, rival);
         }
-        return new FolderLock(server, [mine, own]);
+        return new FolderLock(server, [mine, own], place === folder ? undefined : place);
       }
     } catch (error) {
       server.close();
@@ -72,13 +76,22 @@ export class FolderLock {
   async release(): Promise<void> {
     for (const path of this.#paths) fs.rmSync(path, { force: true });
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    if (this.#place === undefined) return;
+    try {
+      fs.rmdirSync(this.#place);
+    } catch {
+      // Somebody else waits for the folder already.
+    }
   }
 }
 
 /** Where the sockets lie: in the folder, or, where its path is too long for one, in the temporary folder. */
 function lockPlace(folder: string): string {
   if (Buffer.byteLength(folder) + 24 <= socketPathMax) return folder;
-  const place = join(os.tmpdir(), `boki-${createHash("sha256").update(fs.realpathSync(folder)).digest("hex").slice(0, 16)}`);
+  const place = join(
+    os.tmpdir(),
+    `boki-${createHash("sha256").update(fs.realpathSync(folder)).digest("hex").slice(0, 16)}`,
+  );
   fs.mkdirSync(place, { recursive: true });
   return place;
 }
@@ -153,9 +166,13 @@ function parseOwner(text: string): Partial<Owner> {
 
 function locked(folder: string, { pid, host, since }: Partial<Owner>): LogError {
   const who = pid === undefined ? "another process" : `process ${pid} on ${host} since ${since}`;
-  return new LogError("LOG_LOCKED", `${folder} is open in ${who}; one process owns a folder: close it there, or use another folder`, {
-    retryable: true,
-  });
+  return new LogError(
+    "LOG_LOCKED",
+    `${folder} is open in ${who}; one process owns a folder: close it there, or use another folder`,
+    {
+      retryable: true,
+    },
+  );
 }
 
 /** Named pipes vanish with their owner and belong to one: they need no generations. */

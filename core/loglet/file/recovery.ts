@@ -14,7 +14,15 @@ import type { Position } from "../loglet.js";
 import type { Disk } from "./disk.js";
 import { frameBatch, frameHead, frameHolds, framePosition, frameSeed, frameSize, sealFrame } from "./frame.js";
 import { scanSegment, type ScanEnd } from "./scan.js";
-import { decodeHeader, encodeHeader, headerBytes, Segment, type SegmentHeader, segmentName, segmentNumber } from "./segment.js";
+import {
+  decodeHeader,
+  encodeHeader,
+  headerBytes,
+  Segment,
+  type SegmentHeader,
+  segmentName,
+  segmentNumber,
+} from "./segment.js";
 import { segmentBytesMin, zeroStepBytes } from "./spare.js";
 
 export interface Found {
@@ -73,7 +81,13 @@ function refuseForeign(folder: string, names: readonly string[]): void {
 }
 
 /** One segment, checked against the one before it; undefined for one that was prepared and never used, which is removed. */
-function openSegment(disk: Disk, folder: string, number: number, before: Segment | undefined, isLast: boolean): Segment | undefined {
+function openSegment(
+  disk: Disk,
+  folder: string,
+  number: number,
+  before: Segment | undefined,
+  isLast: boolean,
+): Segment | undefined {
   const path = join(folder, segmentName(number));
   const file = disk.open(path, "update");
   try {
@@ -85,15 +99,26 @@ function openSegment(disk: Disk, folder: string, number: number, before: Segment
         throw corrupt(path, 0, `it says that it is segment ${header.number} of log ${header.logId}`);
       }
       if (before !== undefined && (number !== before.header.number + 1 || header.base < before.base)) {
-        throw corrupt(path, 0, `segment ${before.header.number} from position ${before.base} comes before it, and it begins at ${header.base}`);
+        throw corrupt(
+          path,
+          0,
+          `segment ${before.header.number} from position ${before.base} comes before it, and it begins at ${header.base}`,
+        );
       }
-      if (before === undefined && number !== 1) throw corrupt(path, 0, `the segments before number ${number} are missing`);
+      if (before === undefined && number !== 1)
+        throw corrupt(path, 0, `the segments before number ${number} are missing`);
       return new Segment(path, file, header);
     }
     if (before === undefined) {
-      throw new LogError("LOG_NOT_A_LOG", `${path} has no header of a log; if this was one, restore the file from a backup`);
+      throw new LogError(
+        "LOG_NOT_A_LOG",
+        `${path} has no header of a log; if this was one, restore the file from a backup`,
+      );
     }
-    if (!isLast || hasLaterFrame(disk, file, headerBytes, disk.size(file), before.base, 1, frameSeed(before.header.logId, number))) {
+    if (
+      !isLast ||
+      hasLaterFrame(disk, file, headerBytes, disk.size(file), before.base, 1, frameSeed(before.header.logId, number))
+    ) {
       throw corrupt(path, 0, "its header is damaged");
     }
   } catch (error) {
@@ -109,11 +134,15 @@ function openLast(disk: Disk, folder: string, segments: Segment[]): Omit<Found, 
   const last = segments.at(-1)!;
   const end = scanSegment(disk, last, undefined);
   const { file, header, path, seed } = last;
-  if (end.clean && isZero(disk, file, end.offset, header.size)) return { recovered: undefined, clean: true, time: end.time };
+  if (end.clean && isZero(disk, file, end.offset, header.size))
+    return { recovered: undefined, clean: true, time: end.time };
 
   // A frame inside the batch of the last good one, or the first of the next batch, is the one that is bad.
   const badBatch = end.left > 0 ? end.batch : end.batch + 1;
-  if (header.durability === "disk" && hasLaterFrame(disk, file, end.offset, header.size, end.position, badBatch, seed)) {
+  if (
+    header.durability === "disk" &&
+    hasLaterFrame(disk, file, end.offset, header.size, end.position, badBatch, seed)
+  ) {
     throw corrupt(path, end.offset, `position ${end.position} is damaged, and acknowledged records follow`);
   }
   const bytes = lastNonZero(disk, file, end.offset, header.size) - end.offset;
@@ -157,7 +186,8 @@ function writeSegment(
       }
       buffer.fill(0);
     }
-    for (; at < header.size; at += zeroStepBytes) disk.write(file, buffer, Math.min(zeroStepBytes, header.size - at), at);
+    for (; at < header.size; at += zeroStepBytes)
+      disk.write(file, buffer, Math.min(zeroStepBytes, header.size - at), at);
     disk.sync(file);
     disk.rename(temporary, path);
     disk.syncFolder(folder);
@@ -170,13 +200,22 @@ function writeSegment(
 }
 
 /** Whether a good frame of a batch after `batch` stands anywhere in a range. */
-function hasLaterFrame(disk: Disk, file: number, from: number, to: number, position: Position, batch: number, seed: number): boolean {
+function hasLaterFrame(
+  disk: Disk,
+  file: number,
+  from: number,
+  to: number,
+  position: Position,
+  batch: number,
+  seed: number,
+): boolean {
   if (isZero(disk, file, from, to)) return false;
   const rest = Buffer.alloc(to - from);
   const length = disk.read(file, rest, rest.length, from);
   for (let at = 0; at + frameHead <= length; at += 8) {
     const size = frameSize(rest, at);
-    if (size < frameHead || at + size > length || frameBatch(rest, at) <= batch || framePosition(rest, at) < position) continue;
+    if (size < frameHead || at + size > length || frameBatch(rest, at) <= batch || framePosition(rest, at) < position)
+      continue;
     if (frameHolds(rest, at, size, seed)) return true;
   }
   return false;

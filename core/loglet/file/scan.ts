@@ -1,7 +1,16 @@
 /** Reads a segment from its first frame on, checking every one, in large sequential reads. */
 import type { Batch, Position } from "../loglet.js";
 import type { Disk } from "./disk.js";
-import { frameBatch, frameHead, frameHolds, frameLeft, framePosition, frameRoom, frameSize, frameTime } from "./frame.js";
+import {
+  frameBatch,
+  frameHead,
+  frameHolds,
+  frameLeft,
+  framePosition,
+  frameRoom,
+  frameSize,
+  frameTime,
+} from "./frame.js";
 import { headerBytes, type Segment } from "./segment.js";
 
 const chunkBytes = 1 << 20;
@@ -23,7 +32,12 @@ export interface ScanEnd {
  * Scans until the first frame that is not good, or until the entry before `end` has been read. Fills the segment's
  * offsets, and gives entries to `deliver` in batches whose bytes are reused.
  */
-export function scanSegment(disk: Disk, segment: Segment, end: Position | undefined, deliver?: (batch: Batch) => void): ScanEnd {
+export function scanSegment(
+  disk: Disk,
+  segment: Segment,
+  end: Position | undefined,
+  deliver?: (batch: Batch) => void,
+): ScanEnd {
   const { file, header, seed } = segment;
   let chunk = Buffer.allocUnsafe(chunkBytes);
   let chunkAt = headerBytes;

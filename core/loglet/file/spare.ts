@@ -123,11 +123,18 @@ export class Spare {
 function spareError(error: unknown, path: string, size: number): LogError {
   const { code } = error as NodeJS.ErrnoException;
   if (code === "ENOSPC" || code === "EDQUOT") {
-    return new LogError("LOG_FULL", `no room for the next ${size / MiB} MiB of the log (${path}); free some space and append again`, {
-      outcome: "none",
-      retryable: true,
-      cause: error,
-    });
+    return new LogError(
+      "LOG_FULL",
+      `no room for the next ${size / MiB} MiB of the log (${path}); free some space and append again`,
+      {
+        outcome: "none",
+        retryable: true,
+        cause: error,
+      },
+    );
   }
-  return new LogError("LOG_IO", `could not prepare ${path}: ${(error as Error).message}`, { outcome: "none", cause: error });
+  return new LogError("LOG_IO", `could not prepare ${path}: ${(error as Error).message}`, {
+    outcome: "none",
+    cause: error,
+  });
 }
