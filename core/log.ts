@@ -2,6 +2,7 @@
  * A session: one opened log over an engine, which other sessions of the process may share. Checks arguments, keeps its own
  * waits, and leaves everything else to the engine.
  */
+import { onAbort } from "./abort.js";
 import {
   checkData,
   checkName,
@@ -167,10 +168,8 @@ class Book extends Reader implements LogBook {
   #watch(signal: AbortSignal, promise: Promise<unknown>, appends: readonly Append[]): void {
     checkSignal("signal", signal);
     if (signal.aborted) throw abortedError(signal, "none");
-    const abort = (): void => this.log.engine.abandon(appends, abortedError(signal, outcomeOf(appends)));
-    const done = (): void => signal.removeEventListener("abort", abort);
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(done, done);
+    const stop = onAbort(signal, () => this.log.engine.abandon(appends, abortedError(signal, outcomeOf(appends))));
+    promise.then(stop, stop);
   }
 
   tail(options?: { readonly signal?: AbortSignal | undefined }): Promise<SeqNum> {

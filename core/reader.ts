@@ -1,4 +1,5 @@
 /** The reading half of a book: one record forward or backward, waiting for one, and iterating. */
+import { onAbort } from "./abort.js";
 import { checkBoolean, checkOptions, checkSeqNum, checkSignal, checkTag, checkTimeout } from "./check.js";
 import { headOf } from "./engine/record.js";
 import { anything } from "./engine/waiters.js";
@@ -151,7 +152,7 @@ export class Reader {
       let clearTimer: (() => void) | undefined;
       const end = (): void => {
         clearTimer?.();
-        signal?.removeEventListener("abort", abort);
+        stop();
       };
       const remove = engine.waiters.add(key === unknown ? anything : key, {
         owner: session,
@@ -167,12 +168,11 @@ export class Reader {
           reject(error);
         },
       });
-      const abort = (): void => {
+      const stop = onAbort(signal, () => {
         remove();
         end();
         reject(abortedError(signal!));
-      };
-      signal?.addEventListener("abort", abort, { once: true });
+      });
       if (timeoutMs !== undefined) {
         clearTimer = engine.clock.setTimer(timeoutMs, () => {
           remove();

@@ -1,0 +1,119 @@
+/**
+ * The arrows: what may import what.
+ *
+ *   proto <- core <- libs <- workloads <- benchmarks      test and examples stand beside and are imported by nobody
+ */
+const code = "^(proto|core|libs|workloads|benchmarks|examples|test)/";
+
+/** Nothing in `from` may import `path`, except `but`. */
+function never(name, comment, from, path, but) {
+  return { name, comment, severity: "error", from: { path: from }, to: { path, ...(but ? { pathNot: but } : {}) } };
+}
+
+/** @type {import("dependency-cruiser").IConfiguration} */
+module.exports = {
+  forbidden: [
+    never("proto-is-lowest", "proto imports nothing of ours", "^proto/", "^(core|libs|workloads|benchmarks|cli)/"),
+    never("core-below-libs", "core imports nothing above it", "^core/", "^(libs|workloads|benchmarks|cli)/"),
+    never("libs-below-workloads", "libs import nothing above them", "^libs/", "^(workloads|benchmarks|cli)/"),
+    never("workloads-below-benchmarks", "workloads import nothing above them", "^workloads/", "^(benchmarks|cli)/"),
+    never("libs-see-the-door", "libs see core/index.ts and nothing deeper", "^libs/", "^core/", "^core/index\\.ts$"),
+    never("workloads-see-the-door", "workloads see libs/index.ts", "^workloads/", "^core/"),
+    never(
+      "examples-see-the-door",
+      "examples use what a user has",
+      "^examples/",
+      "^(core|proto|libs)/",
+      "^libs/index\\.ts$",
+    ),
+    never(
+      "loglet-below-engine",
+      "a loglet knows nothing of tags, books or sessions",
+      "^core/loglet/",
+      "^core/(engine|chain|remote)/",
+    ),
+    never(
+      "loglet-below-sessions",
+      "a loglet is used by the core, not the other way round",
+      "^core/loglet/",
+      "^core/(index|open|log|reader)\\.ts$",
+    ),
+    never(
+      "engine-sees-the-contract",
+      "the engine knows the loglet contract, no loglet",
+      "^core/engine/",
+      "^core/loglet/",
+      "^core/loglet/loglet\\.ts$",
+    ),
+    never(
+      "benchmarks-see-the-door",
+      "benchmarks measure what a user has; core/loglet/file gives the raw limit",
+      "^benchmarks/",
+      "^core/",
+      "^core/(index\\.ts$|loglet/)",
+    ),
+    never("nobody-imports-test", "tests are imported by tests", "^(?!test/)", "^test/"),
+    never(
+      "nobody-imports-benchmarks",
+      "benchmarks are imported by benchmarks and tests",
+      "^(?!benchmarks/|test/)",
+      "^benchmarks/",
+    ),
+    never(
+      "nobody-imports-examples",
+      "examples are imported by examples and tests",
+      "^(?!examples/|test/)",
+      "^examples/",
+    ),
+    never(
+      "package-without-tests",
+      "boki/conformance is published: it sees no other test",
+      "^test/conformance/(?!.*\\.test\\.ts$)",
+      "^(test/(?!conformance/)|benchmarks/|examples/)",
+    ),
+    { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
+    {
+      name: "no-orphans",
+      comment: "A file that imports nothing and that nobody imports.",
+      severity: "error",
+      from: { path: code, orphan: true, pathNot: "\\.(test|d)\\.ts$" },
+      to: {},
+    },
+    {
+      name: "no-unused-modules",
+      comment: "All of core and libs can be reached from the door of the package. Workers are loaded by url.",
+      severity: "error",
+      from: { path: "^libs/index\\.ts$" },
+      to: { path: "^(core|libs)/", pathNot: "-worker\\.ts$", reachable: false },
+    },
+    {
+      name: "declared",
+      comment: "What is imported is in package.json (of benchmarks: in benchmarks/package.json).",
+      severity: "error",
+      from: { path: code },
+      to: { dependencyTypes: ["npm-no-pkg", "npm-unknown", "unknown"] },
+    },
+    {
+      name: "resolved",
+      comment: "What is imported exists. Peers of the benchmarks may be absent.",
+      severity: "error",
+      from: { path: code, pathNot: "^benchmarks/peers/" },
+      to: { couldNotResolve: true },
+    },
+    {
+      name: "published-needs-dependencies",
+      comment: "What users install sees no devDependency.",
+      severity: "error",
+      from: { path: "^(core|libs|test/conformance)/", pathNot: "\\.test\\.ts$" },
+      to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only"] },
+    },
+  ],
+  options: {
+    tsConfig: { fileName: "tsconfig.json" },
+    tsPreCompilationDeps: true,
+    combinedDependencies: true,
+    doNotFollow: { path: "node_modules" },
+    exclude: { path: "(^|/)dist/" },
+    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "default", "types"] },
+  },
+};

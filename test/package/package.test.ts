@@ -1,0 +1,165 @@
+/** The package as its users get it: packed, installed, loaded from three kinds of projects. */
+import assert from "node:assert/strict";
+import { mkdir, readFile, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { execute, executeTool, makeConsumer, makeTempDir, pack, removeDir, root } from "./pack.js";
+
+const useLog = `
+async function use(openLog) {
+  const log = await openLog("memory:");
+  const book = log.book("b");
+  const { seqnum } = await book.append(Buffer.from("hello"), { tags: ["t"] });
+  const record = await book.readNext({ tag: "t" });
+  await log.close();
+  if (record.seqnum !== seqnum || record.text() !== "hello") throw new Error("read something else");
+  console.log("read", record.text());
+}
+`;
+
+const typescript = `
+import { openLog, LogError, type Appended, type AppendResult, type Log, type LogBook, type LogRecord } from "boki";
+import * as conformance from "boki/conformance";
+
+async function use(log: Log): Promise<string> {
+  const book: LogBook = log.book("b");
+  const bytes = new TextEncoder().encode("hello");
+  // Options take an explicit undefined, also under exactOptionalPropertyTypes.
+  const plain: Appended = await book.append(bytes, { tags: ["t"], signal: undefined, unless: undefined });
+  const conditional: AppendResult = await book.append(bytes, { tags: ["t"], unless: [{ tag: "t", after: 0 }] });
+  // @ts-expect-error a conditional append may be refused
+  const wrong: Appended = await book.append(bytes, { tags: ["t"], unless: [] });
+  void wrong;
+  if (conditional.ok || conditional.conflict.seqnum !== plain.seqnum) throw new Error("not refused");
+  const record: LogRecord | undefined = await book.readNext({ tag: "t", from: undefined, wait: undefined });
+  for await (const head of book.read({ head: true })) {
+    // @ts-expect-error a head has no data
+    void head.data;
+  }
+  return record?.text() ?? "";
+}
+
+async function main(): Promise<void> {
+  const log = await openLog("memory:", { cacheBytes: undefined });
+  try {
+    console.log("read", await use(log));
+  } catch (error) {
+    if (error instanceof LogError) console.log(error.code, error.outcome);
+    throw error;
+  } finally {
+    await log.close();
+  }
+  if (Object.keys(conformance).length === 0) throw new Error("boki/conformance is empty");
+}
+
+void main();
+`;
+
+const strict = {
+  strict: true,
+  skipLibCheck: false,
+  exactOptionalPropertyTypes: true,
+  target: "ES2022",
+  types: ["node"],
+};
+const configs = {
+  nodenext: { ...strict, module: "NodeNext", moduleResolution: "NodeNext", outDir: "out" },
+  bundler: { ...strict, module: "ESNext", moduleResolution: "bundler", noEmit: true },
+};
+
+describe("package", function () {
+  this.timeout(120_000);
+  let dir = "";
+  let tarball = "";
+  let files: string[] = [];
+
+  before(async () => {
+    dir = await makeTempDir();
+    tarball = await pack(dir);
+    files = (await execute("tar", ["-tf", tarball], dir)).trim().split("\n");
+  });
+  after(() => removeDir(dir));
+
+  it("has the library, its types and its papers, and nothing else", () => {
+    const kinds =
+      /^package\/((README|CHANGELOG)\.md|LICENSE|package\.json|docs\/.*\.md|dist\/(core|libs|test\/conformance)\/.*\.(js|d\.ts))$/;
+    assert.deepEqual(
+      files.filter((file) => !kinds.test(file) || /\.test\./.test(file)),
+      [],
+    );
+    for (const file of [
+      "README.md",
+      "CHANGELOG.md",
+      "LICENSE",
+      "docs/errors.md",
+      "dist/libs/index.d.ts",
+      "dist/test/conformance/index.js",
+    ]) {
+      assert.ok(files.includes(`package/${file}`), `${file} is missing`);
+    }
+  });
+
+  it("refers to no source map", async () => {
+    const index = await execute("tar", ["-xOf", tarball, "package/dist/core/open.js"], dir);
+    assert.match(index, /openLog/);
+    assert.doesNotMatch(index, /sourceMappingURL/);
+  });
+
+  it("works in an ES module, and brings one dependency, which compiles and downloads nothing", async () => {
+    const consumer = join(dir, "esm");
+    await makeConsumer(
+      consumer,
+      tarball,
+      {},
+      { "main.mjs": `import { openLog } from "boki";${useLog}await use(openLog);` },
+    );
+    assert.equal(await execute(process.execPath, ["main.mjs"], consumer), "read hello\n");
+
+    const lock = JSON.parse(await readFile(join(consumer, "package-lock.json"), "utf8")) as {
+      packages: Record<string, { hasInstallScript?: boolean; os?: string[]; cpu?: string[] }>;
+    };
+    const installed = Object.keys(lock.packages).filter((path) => path !== "");
+    assert.deepEqual(installed.sort(), ["node_modules/boki", "node_modules/lru-cache"]);
+    for (const [path, entry] of Object.entries(lock.packages)) {
+      assert.ok(!entry.hasInstallScript && !entry.os && !entry.cpu, `${path} installs something by platform or script`);
+    }
+  });
+
+  it("works in CommonJS", async () => {
+    const consumer = join(dir, "cjs");
+    const main = `const { openLog } = require("boki");${useLog}use(openLog);`;
+    const loadsAll = `if (Object.keys(require("boki/conformance")).length === 0) throw new Error("empty");`;
+    await makeConsumer(consumer, tarball, {}, { "main.cjs": main, "all.cjs": loadsAll });
+    assert.equal(await execute(process.execPath, ["main.cjs"], consumer), "read hello\n");
+    await execute(process.execPath, ["all.cjs"], consumer);
+  });
+
+  it("works in TypeScript, strict, with the libraries checked", async () => {
+    const consumer = join(dir, "typescript");
+    await makeConsumer(
+      consumer,
+      tarball,
+      { type: "module" },
+      {
+        "main.ts": typescript,
+        ...Object.fromEntries(
+          Object.entries(configs).map(([name, compilerOptions]) => [
+            `${name}.json`,
+            JSON.stringify({ compilerOptions, include: ["main.ts"] }),
+          ]),
+        ),
+      },
+    );
+    await mkdir(join(consumer, "node_modules/@types"));
+    await symlink(join(root, "node_modules/@types/node"), join(consumer, "node_modules/@types/node"), "junction");
+    for (const name of Object.keys(configs)) await executeTool("typescript/bin/tsc", ["-p", `${name}.json`], consumer);
+    assert.equal(await execute(process.execPath, ["out/main.js"], consumer), "read hello\n");
+  });
+
+  it("pleases publint", async () => {
+    await executeTool("publint/src/cli.js", ["run", tarball, "--strict"], dir);
+  });
+
+  it("pleases attw", async () => {
+    await executeTool("@arethetypeswrong/cli/dist/index.js", [tarball, "--profile", "esm-only", "--no-color"], dir);
+  });
+});
