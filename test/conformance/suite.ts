@@ -4,8 +4,8 @@ import type { AppendResult, Log, LogBook, LogRecord, RecordHead, SeqNum } from "
 
 /** The functions of the caller's test runner. */
 export interface Runner {
-  describe(name: string, fn: () => void): void;
-  it(name: string, fn: () => Promise<void>): void;
+  readonly describe: (name: string, fn: () => void) => void;
+  readonly it: (name: string, fn: () => Promise<void>) => void;
 }
 
 /** One log under test. */
