@@ -99,6 +99,7 @@ async function join(url: string, key: string, shared: Shared, signal: AbortSigna
 /** The promise, or the abort, whichever comes first. */
 function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
+  if (signal.aborted) return Promise.reject(abortedError(signal));
   return new Promise<T>((resolve, reject) => {
     const stop = onAbort(signal, () => reject(abortedError(signal)));
     promise.then(resolve, reject).finally(stop);
