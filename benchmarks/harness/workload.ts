@@ -1,0 +1,145 @@
+/** Records of 1 KiB with two tags of 24 bytes out of 100,000, zipf; and closed loops that append them. */
+import { build } from "hdr-histogram-js";
+import type { Sample } from "./measure.js";
+
+export const recordBytes = 1024;
+const tagCount = 100_000;
+const drawn = 1 << 20;
+
+/** A store that appends a record with two tags, and answers when it is durable. */
+export interface Appender {
+  append(data: Uint8Array, tags: [string, string]): Promise<unknown>;
+  /** How many records are there. */
+  count(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export class Workload {
+  readonly tags: readonly string[];
+  readonly #draws: Uint32Array;
+  readonly #data: readonly Buffer[];
+
+  constructor(random: () => number) {
+    this.tags = Array.from({ length: tagCount }, (_, i) => `tag:${i}:`.padEnd(24, "0123456789"));
+    const sums = new Float64Array(tagCount);
+    let sum = 0;
+    for (let i = 0; i < tagCount; i++) sums[i] = sum += 1 / (i + 1);
+    this.#draws = Uint32Array.from({ length: drawn }, () => firstAbove(sums, random() * sum));
+    this.#data = Array.from({ length: 64 }, () =>
+      Buffer.from(Array.from({ length: recordBytes }, () => random() * 256)),
+    );
+  }
+
+  data(i: number): Buffer {
+    return this.#data[i & 63]!;
+  }
+
+  tag(i: number): string {
+    return this.tags[this.#draws[i & (drawn - 1)]!]!;
+  }
+
+  pair(i: number): [string, string] {
+    return [this.tag(2 * i), this.tag(2 * i + 1)];
+  }
+}
+
+function firstAbove(sums: Float64Array, value: number): number {
+  let low = 0;
+  let high = sums.length - 1;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (sums[middle]! < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+export interface Latencies {
+  readonly ops: number;
+  readonly ms: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+}
+
+/** `inFlight` loops, each waiting for its own answer, for `ms`. One in 16 is timed where there are many. */
+export async function closedLoop(
+  inFlight: number,
+  ms: number,
+  step: (i: number) => Promise<unknown>,
+): Promise<Latencies> {
+  const histogram = build({
+    lowestDiscernibleValue: 1,
+    highestTrackableValue: 60_000_000,
+    numberOfSignificantValueDigits: 3,
+  });
+  const timed = inFlight > 16 ? 15 : 0;
+  let given = 0;
+  let ops = 0;
+  let stopped = false;
+  const start = performance.now();
+  await Promise.all(
+    Array.from({ length: inFlight }, async () => {
+      while (!stopped) {
+        const i = given++;
+        if ((i & timed) === 0) {
+          const from = performance.now();
+          await step(i);
+          const now = performance.now();
+          histogram.recordValue(Math.max(1, Math.round((now - from) * 1000)));
+          if (now - start > ms) stopped = true;
+        } else {
+          await step(i);
+        }
+        ops++;
+      }
+    }),
+  );
+  const total = performance.now() - start;
+  return { ops, ms: total, p50Us: histogram.getValueAtPercentile(50), p99Us: histogram.getValueAtPercentile(99) };
+}
+
+export function samplesOf(name: string, system: string, { ops, ms, p50Us, p99Us }: Latencies): Sample[] {
+  const rate = (ops / ms) * 1000;
+  return [
+    { case: name, system, metric: "rate", unit: "records/s", value: rate },
+    { case: name, system, metric: "p50", unit: "us", value: p50Us },
+    { case: name, system, metric: "p99", unit: "us", value: p99Us },
+    { case: name, system, metric: "p99/p50", unit: "ratio", value: p99Us / p50Us },
+  ];
+}
+
+/** Commits what has come while the last commit was under way, in one go: for stores that leave batching to their user. */
+export class GroupCommit<T> {
+  readonly #commit: (items: readonly T[]) => Promise<void> | void;
+  #waiting: { item: T; resolve: () => void; reject: (error: unknown) => void }[] = [];
+  #running = false;
+
+  constructor(commit: (items: readonly T[]) => Promise<void> | void) {
+    this.#commit = commit;
+  }
+
+  add(item: T): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ item, resolve, reject });
+      if (this.#running) return;
+      this.#running = true;
+      setImmediate(() => void this.#run());
+    });
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting;
+      this.#waiting = [];
+      try {
+        await this.#commit(batch.map(({ item }) => item));
+        for (const { resolve } of batch) resolve();
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+      // Let those who were answered ask again.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    this.#running = false;
+  }
+}
