@@ -12,10 +12,8 @@ const MiB = 1 << 20;
 /** Small logs take little room; large ones few files. */
 export const segmentBytesMin = 4 * MiB;
 export const segmentBytesMax = 64 * MiB;
-/** Zeroed at once. */
-export const zeroStepBytes = 256 * 1024;
-/** Zeros synced at once: each sync of a growing file is a commit of the file system's journal. */
-const zeroSyncBytes = 1 * MiB;
+/** Zeroed and synced at once, by a thread of the pool: what a flush can find before it in the disk's queue. */
+export const zeroStepBytes = 512 * 1024;
 
 /** A file full of zeros. */
 export interface ZeroedFile {
@@ -103,7 +101,7 @@ export class Spare {
       for (let at = 0; at < size && !this.#cancelled; at += zeroStepBytes) {
         while (at >= this.#due * size) await new Promise<void>((resolve) => (this.#proceed = resolve));
         await disk.writeLater(file, zeros, Math.min(zeroStepBytes, size - at), at);
-        if ((at + zeroStepBytes) % zeroSyncBytes === 0 || at + zeroStepBytes >= size) await disk.syncLater(file);
+        await disk.syncLater(file);
       }
       disk.syncFolder(this.#folder);
       return { path, file, number, size };
