@@ -12,8 +12,10 @@ const MiB = 1 << 20;
 /** Small logs take little room; large ones few files. */
 export const segmentBytesMin = 4 * MiB;
 export const segmentBytesMax = 64 * MiB;
-/** Zeroed and synced at once, by a thread of the pool: what a flush can find before it in the disk's queue. */
-export const zeroStepBytes = 512 * 1024;
+/** Written at once, by a thread of the pool. */
+export const zeroStepBytes = 1 * MiB;
+/** Synced at once: seldom enough that the flushes that meet such a sync are far fewer than one in a hundred. */
+const zeroSyncBytes = 8 * MiB;
 
 /** A file full of zeros. */
 export interface ZeroedFile {
@@ -101,7 +103,8 @@ export class Spare {
       for (let at = 0; at < size && !this.#cancelled; at += zeroStepBytes) {
         while (at >= this.#due * size) await new Promise<void>((resolve) => (this.#proceed = resolve));
         await disk.writeLater(file, zeros, Math.min(zeroStepBytes, size - at), at);
-        await disk.syncLater(file);
+        const done = at + zeroStepBytes;
+        if (done % zeroSyncBytes === 0 || done >= size) await disk.syncLater(file);
       }
       disk.syncFolder(this.#folder);
       return { path, file, number, size };
