@@ -117,23 +117,26 @@ export function writeConditions(writer: HeaderWriter, value: unknown): void {
   }
   for (const condition of conditions) checkCondition(condition);
   if (conditions.length === 1) {
-    writer.condition(conditions[0]!.tag, conditions[0]!.after);
+    writeCondition(writer, conditions[0]!.tag, conditions[0]!.after);
   } else {
     const lowest = new Map<string, SeqNum>();
     for (const { tag, after } of conditions) lowest.set(tag, Math.min(after, lowest.get(tag) ?? after));
-    for (const [tag, after] of lowest) {
-      checkHeader(writer.headerBytes + tag.length);
-      writer.condition(tag, after);
-    }
+    for (const [tag, after] of lowest) writeCondition(writer, tag, after);
   }
   checkHeader(writer.headerBytes);
+}
+
+function writeCondition(writer: HeaderWriter, tag: unknown, after: SeqNum): void {
+  checkHeader(writer.headerBytes);
+  if (typeof tag === "string" && writer.asciiCondition(tag, after)) return;
+  checkHeader(writer.headerBytes + checkTag(tag));
+  writer.condition(tag as string, after);
 }
 
 function checkCondition(condition: Condition): void {
   if (typeof condition !== "object" || condition === null)
     throw new TypeError(`a condition must be { tag, after }, not ${show(condition)}`);
   checkOptions("a condition", condition, conditionKeys);
-  checkTag(condition.tag);
   checkSeqNum("after", condition.after);
 }
 

@@ -203,6 +203,6 @@ class Book extends Reader implements LogBook {
     if (!(bytes instanceof Uint8Array))
       throw new TypeError(`aux data must be a Uint8Array or Buffer, not ${show(bytes)}`);
     if (this.log.closed) throw closedError();
-    this.log.engine.setAux(this.#nameBytes, seqnum, bytes);
+    this.log.engine.setAux(this.number, seqnum, bytes);
   }
 }

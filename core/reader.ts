@@ -1,6 +1,7 @@
 /** The reading half of a book: one record forward or backward, waiting for one, and iterating. */
 import { onAbort } from "./abort.js";
 import { checkBoolean, checkOptions, checkSeqNum, checkSignal, checkTag, checkTimeout } from "./check.js";
+import { writeAscii, writeShort } from "./engine/entry.js";
 import { headOf } from "./engine/record.js";
 import { anything } from "./engine/waiters.js";
 import { unknown } from "./engine/tag-index.js";
@@ -20,6 +21,8 @@ const nextOptions = new Set(["tag", "from", "head", "wait", "timeoutMs", "signal
 const prevOptions = new Set(["tag", "upTo", "head", "signal"]);
 const readOptions = new Set(["tag", "from", "to", "reverse", "follow", "head", "signal"]);
 const nothing = Promise.resolve(undefined);
+/** The tag being looked up, behind a byte of length; never kept over an await. */
+const key = Buffer.alloc(256);
 
 type Next = ReadNextOptions | HeadOnly<ReadNextOptions>;
 type Prev = ReadPrevOptions | HeadOnly<ReadPrevOptions>;
@@ -38,11 +41,30 @@ interface WaitOptions {
 
 export class Reader {
   readonly #session: ReadingSession;
-  readonly #book: Uint8Array;
+  readonly #nameBytes: Uint8Array;
+  #number = unknown;
 
-  constructor(session: ReadingSession, book: Uint8Array) {
+  constructor(session: ReadingSession, nameBytes: Uint8Array) {
     this.#session = session;
-    this.#book = book;
+    this.#nameBytes = nameBytes;
+  }
+
+  /** The engine's number of this book, or `unknown` before its first record. */
+  get number(): number {
+    if (this.#number === unknown) this.#number = this.#session.engine.findBook(this.#nameBytes);
+    return this.#number;
+  }
+
+  /** The number of the book or of a tag in it, or `unknown`; throws on what is no tag. */
+  #find(tag: string | undefined): number {
+    const book = this.number;
+    if (tag === undefined) return book;
+    let end = typeof tag === "string" ? writeAscii(key, 0, tag) : 0;
+    if (end === 0) {
+      checkTag(tag);
+      end = writeShort(key, 0, tag);
+    }
+    return book === unknown ? unknown : this.#session.engine.findTag(book, key, end);
   }
 
   // One implementation serves the overloads of the contract, which differ in what they resolve to.
@@ -50,7 +72,6 @@ export class Reader {
     try {
       checkOptions("readNext", options, nextOptions);
       const { tag, from = 0, head, wait, timeoutMs, signal } = options;
-      if (tag !== undefined) checkTag(tag);
       checkSeqNum("from", from);
       checkBoolean("head", head);
       checkBoolean("wait", wait);
@@ -70,7 +91,6 @@ export class Reader {
     try {
       checkOptions("readPrev", options, prevOptions);
       const { tag, upTo = Number.MAX_SAFE_INTEGER, head, signal } = options;
-      if (tag !== undefined) checkTag(tag);
       checkSeqNum("upTo", upTo);
       checkBoolean("head", head);
       this.#checkWaiting(signal);
@@ -115,13 +135,11 @@ export class Reader {
   }
 
   next(tag: string | undefined, from: SeqNum): SeqNum {
-    const { engine } = this.#session;
-    return engine.next(engine.lookUp(this.#book, tag), tag !== undefined, from);
+    return this.#session.engine.next(this.#find(tag), tag !== undefined, from);
   }
 
   prev(tag: string | undefined, upTo: SeqNum): SeqNum {
-    const { engine } = this.#session;
-    return engine.prev(engine.lookUp(this.#book, tag), tag !== undefined, upTo);
+    return this.#session.engine.prev(this.#find(tag), tag !== undefined, upTo);
   }
 
   fetch(seqnum: SeqNum, head: boolean | undefined): Promise<LogRecord | RecordHead> {
@@ -148,13 +166,13 @@ export class Reader {
     const session = this.#session;
     const { engine } = session;
     return new Promise<T | undefined>((resolve, reject) => {
-      const key = any ? unknown : engine.lookUp(this.#book, tag);
+      const number = any ? unknown : this.#find(tag);
       let clearTimer: (() => void) | undefined;
       const end = (): void => {
         clearTimer?.();
         stop();
       };
-      const remove = engine.waiters.add(key === unknown ? anything : key, {
+      const remove = engine.waiters.add(number === unknown ? anything : number, {
         owner: session,
         attempt: () => {
           const found = attempt();

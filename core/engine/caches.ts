@@ -13,6 +13,10 @@ export class ByteCache<V extends object> {
     this.#entries = bytes > 0 ? new LRUCache<number, V>({ maxSize: bytes }) : undefined;
   }
 
+  get size(): number {
+    return this.#entries?.size ?? 0;
+  }
+
   get(key: number): V | undefined {
     return this.#entries?.get(key);
   }
@@ -26,7 +30,7 @@ export class ByteCache<V extends object> {
   }
 
   stats(): { bytes: number; entries: number } {
-    return { bytes: this.#entries?.calculatedSize ?? 0, entries: this.#entries?.size ?? 0 };
+    return { bytes: this.#entries?.calculatedSize ?? 0, entries: this.size };
   }
 }
 

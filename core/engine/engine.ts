@@ -14,7 +14,7 @@ import type { Batch, Loglet, Sink, StoredEntry } from "../loglet/loglet.js";
 import type { Clock, LogRecord, LogStats, Refused, SeqNum } from "../types.js";
 import type { Append } from "./append.js";
 import { ByteCache, recordBytes } from "./caches.js";
-import { checkEntry, entryHead, HeaderWriter, readAfter, readU16, writeShort } from "./entry.js";
+import { checkEntry, entryHead, HeaderWriter, readAfter, readU16 } from "./entry.js";
 import { decodeRecord, withAux } from "./record.js";
 import { TagIndex, unknown } from "./tag-index.js";
 import { Waiters } from "./waiters.js";
@@ -38,7 +38,6 @@ export class Engine implements Sink {
   readonly #index = new TagIndex();
   readonly #records: ByteCache<LogRecord>;
   readonly #aux: ByteCache<Uint8Array>;
-  readonly #key = Buffer.alloc(256);
   #applied: SeqNum;
   #entries = 0;
 
@@ -255,15 +254,17 @@ export class Engine implements Sink {
 
   // Reading
 
-  /** The number of a book, or of a tag in it, or `unknown`: the key to look and to wait under. */
-  lookUp(book: Uint8Array, tag: string | undefined): number {
-    const number = this.#index.find(booksScope, book, 0, book.length);
-    if (tag === undefined || number === unknown) return number;
-    const length = writeShort(this.#key, 0, tag) - 1;
-    return this.#index.find(scopeOf(number), this.#key, 1, length);
+  /** The number of a book, or `unknown`: the key to look and to wait under. It stays the same once there is one. */
+  findBook(name: Uint8Array): number {
+    return this.#index.find(booksScope, name, 0, name.length);
   }
 
-  /** Position of the first record at or above `from` under a number of `lookUp`, or 0. */
+  /** The number of a tag in a book, or `unknown`. `key` has the tag behind a byte of length, and ends at `end`. */
+  findTag(book: number, key: Uint8Array, end: number): number {
+    return this.#index.find(scopeOf(book), key, 1, end - 1);
+  }
+
+  /** Position of the first record at or above `from` under the number of a book or tag, or 0. */
   next(number: number, isTag: boolean, from: SeqNum): SeqNum {
     const ordinal = Math.max(1, from - this.loglet.base + 1);
     if (number === unknown || ordinal > ordinalsMax) return 0;
@@ -298,13 +299,14 @@ export class Engine implements Sink {
   }
 
   #withAux(record: LogRecord): LogRecord {
+    if (this.#aux.size === 0) return record;
     const aux = this.#aux.get(record.seqnum);
     return aux === undefined ? record : withAux(record, aux);
   }
 
   /** Keeps aux data of a record that is in the book; anything else is ignored. */
-  setAux(book: Uint8Array, seqnum: SeqNum, bytes: Uint8Array): void {
-    if (this.next(this.lookUp(book, undefined), false, seqnum) !== seqnum) return;
+  setAux(book: number, seqnum: SeqNum, bytes: Uint8Array): void {
+    if (this.next(book, false, seqnum) !== seqnum) return;
     this.#aux.set(seqnum, Uint8Array.from(bytes), bytes.length + 100);
   }
 

@@ -47,16 +47,9 @@ export class HeaderWriter {
 
   /** Writes a tag of ASCII characters; false, and nothing written, for any other or one of no proper length. */
   asciiTag(tag: string): boolean {
-    const { chunk, at } = this;
-    const length = tag.length;
-    if (length === 0 || length > 255) return false;
-    for (let i = 0; i < length; i++) {
-      const code = tag.charCodeAt(i);
-      if (code > 127) return false;
-      chunk[at + 1 + i] = code;
-    }
-    chunk[at] = length;
-    this.at = at + 1 + length;
+    const end = writeAscii(this.chunk, this.at, tag);
+    if (end === 0) return false;
+    this.at = end;
     this.#tags++;
     return true;
   }
@@ -66,8 +59,19 @@ export class HeaderWriter {
     this.#tags++;
   }
 
+  /** Writes a condition on a tag of ASCII characters; false, and nothing written, for any other or one of no proper length. */
+  asciiCondition(tag: string, after: number): boolean {
+    const end = writeAscii(this.chunk, this.at, tag);
+    if (end === 0) return false;
+    this.#after(end, after);
+    return true;
+  }
+
   condition(tag: string, after: number): void {
-    const at = writeShort(this.chunk, this.at, tag);
+    this.#after(writeShort(this.chunk, this.at, tag), after);
+  }
+
+  #after(at: number, after: number): void {
     writeU32(this.chunk, at, after);
     writeU32(this.chunk, at + 4, after / two32);
     this.at = at + 8;
@@ -101,20 +105,26 @@ export function byteLength(text: string): number {
   return text.length;
 }
 
-/** Writes a string of at most 255 UTF-8 bytes with its length before it; returns the position behind it. */
-export function writeShort(target: Buffer, at: number, text: string): number {
+/** Writes 1 to 255 ASCII characters with their number before them; returns the position behind, or 0 for any other string. */
+export function writeAscii(target: Buffer, at: number, text: string): number {
   const length = text.length;
+  if (length === 0 || length > 255) return 0;
   for (let i = 0; i < length; i++) {
     const code = text.charCodeAt(i);
-    if (code > 127) {
-      const bytes = target.write(text, at + 1, "utf8");
-      target[at] = bytes;
-      return at + 1 + bytes;
-    }
+    if (code > 127) return 0;
     target[at + 1 + i] = code;
   }
   target[at] = length;
   return at + 1 + length;
+}
+
+/** Writes a string of at most 255 UTF-8 bytes with its length before it; returns the position behind it. */
+export function writeShort(target: Buffer, at: number, text: string): number {
+  const end = writeAscii(target, at, text);
+  if (end > 0) return end;
+  const bytes = target.write(text, at + 1, "utf8");
+  target[at] = bytes;
+  return at + 1 + bytes;
 }
 
 /** Refuses what this version does not know (L10). */

@@ -1,7 +1,7 @@
 /**
  * Sorted lists of u32 ordinals, outside the JavaScript heap: which records carry a tag.
  *
- * A list of one value keeps it in its column. A longer one is a chain of blocks in a chunked arena, each a quarter of
+ * A list of one value keeps it in its row. A longer one is a chain of blocks in a chunked arena, each a quarter of
  * what the list held before it, linked backwards:
  *
  *     tail -> [ link | v v v . ] -> [ link | v v v v ] -> ... -> [ 0 | v v v ]
@@ -9,7 +9,7 @@
  * so that about a tenth of the room is slack, nothing is ever moved, and a search hops back over few blocks before it
  * bisects one. Ordinals are 1 or more; 0 is "none".
  */
-import { Column } from "./column.js";
+import { Rows } from "./rows.js";
 
 const chunkBits = 16;
 const chunkSize = 1 << chunkBits;
@@ -47,41 +47,39 @@ function lastBlockStart(count: number): number {
 }
 
 export class Postings {
-  readonly #counts = new Column();
-  /** The value itself of a list of one, else the arena position of the last block. */
-  readonly #tails = new Column();
+  /** Words 0 and 1 are free for the owner, word 2 counts the values, word 3 is the only value or else the last block. */
+  readonly rows = new Rows();
   readonly #chunks: Uint32Array[] = [];
   /** Next free word; 0 is never a block, so that it can end a chain. */
   #free = 1;
 
   get bytes(): number {
-    return this.#counts.bytes + this.#tails.bytes + this.#chunks.length * chunkSize * 4;
+    return this.rows.bytes + this.#chunks.length * chunkSize * 4;
   }
 
   /** Makes an empty list; lists are numbered 0, 1, 2, ... */
-  add(): void {
-    this.#counts.push(0);
-    this.#tails.push(0);
+  add(): number {
+    return this.rows.add();
   }
 
   count(list: number): number {
-    return this.#counts.get(list);
+    return this.rows.get(list, 2);
   }
 
   /** Adds a value at or above all others of the list. */
   push(list: number, value: number): void {
-    const count = this.#counts.get(list);
-    this.#counts.set(list, count + 1);
+    const count = this.rows.get(list, 2);
+    this.rows.set(list, 2, count + 1);
     if (count === 0) {
-      this.#tails.set(list, value);
+      this.rows.set(list, 3, value);
       return;
     }
-    const tail = this.#tails.get(list);
+    const tail = this.rows.get(list, 3);
     if (count === 1) {
       const block = this.#allocate(blockMin, 0);
       this.#set(block + 1, tail);
       this.#set(block + 2, value);
-      this.#tails.set(list, block);
+      this.rows.set(list, 3, block);
       return;
     }
     const start = lastBlockStart(count);
@@ -91,31 +89,31 @@ export class Postings {
     } else {
       const block = this.#allocate(capacityAfter(count), tail);
       this.#set(block + 1, value);
-      this.#tails.set(list, block);
+      this.rows.set(list, 3, block);
     }
   }
 
   /** The last value, or 0. */
   last(list: number): number {
-    const count = this.#counts.get(list);
-    if (count < 2) return this.#tails.get(list);
-    return this.#get(this.#tails.get(list) + count - lastBlockStart(count));
+    const count = this.rows.get(list, 2);
+    if (count < 2) return this.rows.get(list, 3);
+    return this.#get(this.rows.get(list, 3) + count - lastBlockStart(count));
   }
 
   /** Replaces the last value of a list that has one. */
   replaceLast(list: number, value: number): void {
-    const count = this.#counts.get(list);
-    if (count < 2) this.#tails.set(list, value);
-    else this.#set(this.#tails.get(list) + count - lastBlockStart(count), value);
+    const count = this.rows.get(list, 2);
+    if (count < 2) this.rows.set(list, 3, value);
+    else this.#set(this.rows.get(list, 3) + count - lastBlockStart(count), value);
   }
 
   /** How many values are below `bound`. */
   rank(list: number, bound: number): number {
-    const count = this.#counts.get(list);
-    if (count < 2) return count === 1 && this.#tails.get(list) < bound ? 1 : 0;
+    const count = this.rows.get(list, 2);
+    if (count < 2) return count === 1 && this.rows.get(list, 3) < bound ? 1 : 0;
     let end = count;
     let start = lastBlockStart(count);
-    let block = this.#tails.get(list);
+    let block = this.rows.get(list, 3);
     while (start > 0 && this.#get(block + 1) >= bound) {
       end = start;
       start = lastBlockStart(start);
@@ -135,12 +133,12 @@ export class Postings {
 
   /** The first value at or above `bound`, or 0. */
   ceiling(list: number, bound: number): number {
-    const count = this.#counts.get(list);
+    const count = this.rows.get(list, 2);
     if (count < 2) {
-      const only = this.#tails.get(list);
+      const only = this.rows.get(list, 3);
       return count === 1 && only >= bound ? only : 0;
     }
-    let block = this.#tails.get(list);
+    let block = this.rows.get(list, 3);
     let start = lastBlockStart(count);
     let end = count;
     let above = 0;
@@ -168,12 +166,12 @@ export class Postings {
 
   /** The last value at or below `bound`, or 0. */
   floor(list: number, bound: number): number {
-    const count = this.#counts.get(list);
+    const count = this.rows.get(list, 2);
     if (count < 2) {
-      const only = this.#tails.get(list);
+      const only = this.rows.get(list, 3);
       return count === 1 && only <= bound ? only : 0;
     }
-    let block = this.#tails.get(list);
+    let block = this.rows.get(list, 3);
     let start = lastBlockStart(count);
     let end = count;
     for (;;) {

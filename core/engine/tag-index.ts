@@ -6,7 +6,6 @@
  * A tag's list holds ordinals. A book's list holds *runs*, as pairs of first and last ordinal: a book that has the log to
  * itself costs nothing for each record.
  */
-import { Column } from "./column.js";
 import { Postings } from "./postings.js";
 
 const byteChunkBits = 20;
@@ -20,8 +19,8 @@ export const unknown = -1;
 
 export class TagIndex {
   readonly #postings = new Postings();
-  readonly #hashes = new Column();
-  readonly #keys = new Column();
+  /** A row for each tag: word 0 is its hash, word 1 the place of its bytes, the rest is the list's. */
+  readonly #rows = this.#postings.rows;
   readonly #bytes: Uint8Array[] = [];
   #bytesUsed = 0;
   /** Tag number + 1, or 0 where free. */
@@ -29,7 +28,7 @@ export class TagIndex {
   #records = 0;
 
   get tags(): number {
-    return this.#keys.length;
+    return this.#rows.length;
   }
 
   get records(): number {
@@ -37,7 +36,7 @@ export class TagIndex {
   }
 
   get indexBytes(): number {
-    return this.#postings.bytes + this.#hashes.bytes + this.#keys.bytes + this.#slots.byteLength;
+    return this.#postings.bytes + this.#slots.byteLength;
   }
 
   get tagBytes(): number {
@@ -101,12 +100,12 @@ export class TagIndex {
     for (let slot = code & mask; ; slot = (slot + 1) & mask) {
       const tag = slots[slot]! - 1;
       if (tag < 0) return unknown;
-      if (this.#hashes.get(tag) === code && this.#equals(tag, scope, source, at, length)) return tag;
+      if (this.#rows.get(tag, 0) === code && this.#equals(tag, scope, source, at, length)) return tag;
     }
   }
 
   #equals(tag: number, scope: number, source: Uint8Array, at: number, length: number): boolean {
-    const key = this.#keys.get(tag);
+    const key = this.#rows.get(tag, 1);
     const bytes = this.#bytes[key >>> byteChunkBits]!;
     let own = key & byteChunkMask;
     if (bytes[own + 4] !== length) return false;
@@ -131,10 +130,9 @@ export class TagIndex {
     bytes[own++] = length;
     for (let i = 0; i < length; i++) bytes[own + i] = source[at + i]!;
 
-    const tag = this.#keys.length;
-    this.#keys.push(key);
-    this.#hashes.push(code);
-    this.#postings.add();
+    const tag = this.#postings.add();
+    this.#rows.set(tag, 0, code);
+    this.#rows.set(tag, 1, key);
     if ((tag + 1) * 4 > this.#slots.length * 3) this.#grow();
     else this.#place(tag, code);
     return tag;
@@ -149,7 +147,7 @@ export class TagIndex {
 
   #grow(): void {
     this.#slots = new Uint32Array(this.#slots.length * 2);
-    for (let tag = 0; tag < this.#hashes.length; tag++) this.#place(tag, this.#hashes.get(tag));
+    for (let tag = 0; tag < this.#rows.length; tag++) this.#place(tag, this.#rows.get(tag, 0));
   }
 }
 
