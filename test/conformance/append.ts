@@ -46,6 +46,24 @@ export function append(suite: Suite): void {
       );
     });
 
+    onLog(suite, "L1 keeps the order of more than one batch can hold, in bytes and in number", async (log) => {
+      const book = log.book("b");
+      const large = Array.from({ length: 12 }, (_, i) =>
+        book.append(Buffer.alloc(log.limits.batchBytes / 3, i), { tags: ["large"] }),
+      );
+      const small = Array.from({ length: log.limits.batchEntries + 500 }, (_, i) =>
+        book.append(bytes(String(i)), { tags: ["small"] }),
+      );
+      const given = (await Promise.all([...large, ...small])).map(({ seqnum }) => seqnum);
+      assert.ok(given.every((seqnum, i) => i === 0 || seqnum > given[i - 1]!));
+      let i = 0;
+      for await (const record of book.read({ tag: "large" })) assert.equal(record.data[0], i++);
+      assert.equal(i, large.length);
+      let n = 0;
+      for await (const record of book.read({ tag: "small" })) assert.equal(record.text(), String(n++));
+      assert.equal(n, small.length);
+    });
+
     onLog(suite, "L4 is seen by reads of the session as soon as it resolves", async (log) => {
       const book = log.book("b");
       for (let i = 0; i < 20; i++) {
@@ -88,6 +106,14 @@ export function append(suite: Suite): void {
         assert.deepEqual((await book.readNext({ tag }))!.tags, ["b", "a", "日本語", "🙂", long]);
       }
       assert.equal((await texts(book.read({ tag: "b" }))).length, 1);
+    });
+
+    onLog(suite, "counts doubled tags once among many", async (log) => {
+      const book = log.book("b");
+      const tags = Array.from({ length: 40 }, (_, i) => `t${i % 20}`);
+      await book.append(bytes("1"), { tags });
+      assert.deepEqual((await book.readNext())!.tags, tags.slice(0, 20));
+      assert.deepEqual(await texts(book.read({ tag: "t3" })), ["1"]);
     });
 
     onLog(suite, "takes 1,024 tags, each of which finds the record", async (log) => {

@@ -180,6 +180,20 @@ export function reads(suite: Suite): void {
       assert.equal(Buffer.from(record.data).toString(), "1");
     });
 
+    onLog(suite, "L5 stays with the record that it was set on", async (log) => {
+      const book = log.book("b");
+      const all = await fill(book, ...Array.from({ length: 20 }, (_, i) => [String(i), "t"] as const));
+      for (const seqnum of all) if (seqnum % 3 > 0) book.setAux(seqnum, bytes(`of ${seqnum}`));
+      for await (const record of book.read()) {
+        if (record.aux === undefined) continue;
+        assert.ok(record.seqnum % 3 > 0);
+        assert.equal(Buffer.from(record.aux).toString(), `of ${record.seqnum}`);
+      }
+      for await (const head of book.read({ tag: "t", reverse: true, head: true })) {
+        if (head.aux !== undefined) assert.equal(Buffer.from(head.aux).toString(), `of ${head.seqnum}`);
+      }
+    });
+
     onLog(suite, "L5 for a record that is not there, or of another book, is ignored", async (log) => {
       await fill(log.book("x"), ["1", "t"]);
       log.book("b").setAux(1, bytes("a"));

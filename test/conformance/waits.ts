@@ -28,6 +28,16 @@ export function waits(suite: Suite): void {
       assert.equal((await later)!.text(), "2");
     });
 
+    onLog(suite, "without a tag waits for the next record of a book that has some, not of another", async (log) => {
+      const book = log.book("b");
+      const [first] = await fill(book, ["1", "t"]);
+      const waiting = book.readNext({ from: first! + 1, wait: true });
+      await fill(log.book("other"), ["not this", "t"]);
+      assert.equal(log.stats().readsWaiting, 1);
+      await fill(book, ["2", "u"]);
+      assert.equal((await waiting)!.text(), "2");
+    });
+
     onLog(suite, "is not woken by a refused record", async (log) => {
       const book = log.book("b");
       await fill(book, ["1", "key"]);
@@ -110,6 +120,12 @@ export function waits(suite: Suite): void {
   });
 
   suite.describe("tail and sync", () => {
+    onLog(suite, "refuse a signal that is aborted", async (log) => {
+      const signal = AbortSignal.abort();
+      await assert.rejects(log.book("b").tail({ signal }), code("LOG_ABORTED"));
+      await assert.rejects(log.book("b").sync({ signal }), code("LOG_ABORTED"));
+    });
+
     onLog(
       suite,
       "L1 tail is above all that is acknowledged, and at or below all that is appended later",
@@ -142,9 +158,11 @@ export function waits(suite: Suite): void {
       await fill(second.book("b"), ["1", "t"]);
       assert.equal((await waiting)!.text(), "1");
       const ended = assert.rejects(own, code("LOG_CLOSED"));
+      const surviving = log.book("b").readNext({ tag: "later", wait: true });
       await second.close();
       await ended;
-      await fill(log.book("b"), ["2", "t"]);
+      await fill(log.book("b"), ["2", "later"]);
+      assert.equal((await surviving)!.text(), "2");
       await assert.rejects(second.book("b").readNext(), code("LOG_CLOSED"));
     });
 
@@ -173,6 +191,24 @@ export function waits(suite: Suite): void {
       assert.equal((await texts(again.book("b").read())).length, 50);
       await again.close();
     });
+
+    onLog(
+      suite,
+      "L2 has decided the session's own appends when it resolves, also while another stays open",
+      async (log, subject) => {
+        const second = await subject.another(log);
+        let decided = 0;
+        for (let i = 0; i < 50; i++) {
+          void second
+            .book("b")
+            .append(bytes(String(i)), { tags: ["t"] })
+            .then(() => decided++);
+        }
+        await second.close();
+        assert.equal(decided, 50);
+        assert.equal((await texts(log.book("b").read())).length, 50);
+      },
+    );
 
     onLog(suite, "ends waits, refuses everything after it, and may be called again", async (log) => {
       const book = log.book("b");

@@ -19,6 +19,19 @@ async function append(writer: number): Promise<never> {
   }
 }
 
+/** Appends in bursts, none awaited before the next: the acknowledged ones of a burst are its beginning (L1). */
+async function burst(writer: number): Promise<never> {
+  for (let i = 0; ; i += 25) {
+    await Promise.all(
+      Array.from({ length: 25 }, async (_, n) => {
+        const id = `${round}.${writer}.${i + n}`;
+        const { seqnum } = await book.append(payload(id), { tags: ["plain", `writer-${writer}`] });
+        say(`p ${id} ${seqnum}`);
+      }),
+    );
+  }
+}
+
 /** Counts up by compare-and-set; several do, so some are refused. */
 async function count(): Promise<never> {
   for (;;) {
@@ -31,4 +44,12 @@ async function count(): Promise<never> {
 }
 
 say("ready");
-await Promise.all([...Array.from({ length: 60 }, (_, i) => append(i)), count(), count(), count(), count()]);
+await Promise.all([
+  ...Array.from({ length: 40 }, (_, i) => append(i)),
+  burst(100),
+  burst(101),
+  count(),
+  count(),
+  count(),
+  count(),
+]);
