@@ -37,6 +37,14 @@ export class LogError extends Error {
     this.retryable = options.retryable ?? false;
     if (options.outcome !== undefined) this.outcome = options.outcome;
   }
+
+  /** The same fault, met by an `appendAll` whose first records are decided already. */
+  after(decided: number, count: number): LogError {
+    return new LogError(this.code, `${this.message}; the first ${decided} of these ${count} records were decided before`, {
+      outcome: "unknown",
+      cause: this,
+    });
+  }
 }
 
 export function closedError(outcome?: Outcome): LogError {

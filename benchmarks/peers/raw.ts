@@ -4,7 +4,7 @@
  */
 import { mkdirSync, rmSync } from "node:fs";
 import { realDisk } from "../../core/loglet/file/disk.js";
-import { nextSegmentBytes, Spare } from "../../core/loglet/file/spare.js";
+import { createSegment, nextSegmentBytes, type Segment } from "../../core/loglet/file/segment.js";
 import { closedLoop, type Latencies } from "../harness/workload.js";
 
 export async function runRaw(
@@ -16,30 +16,30 @@ export async function runRaw(
   const path = `${folder}/raw`;
   rmSync(path, { recursive: true, force: true });
   mkdirSync(path, { recursive: true });
-  const spare = new Spare(realDisk, path);
   const batch = Buffer.alloc(batchRecords * bytesPerRecord, 7);
   let total = 0;
-  let current = await spare.take(1, nextSegmentBytes(total), 0);
-  let at = 0;
+  const next = (number: number): Segment =>
+    createSegment(realDisk, path, {
+      logId: "0".repeat(32),
+      number,
+      base: 1,
+      size: nextSegmentBytes(total, batch.length),
+      durability: "disk",
+      created: 0,
+    });
+  let segment = next(1);
   const { ops, ...rest } = await closedLoop(1, ms, async () => {
-    if (at + batch.length > current.size) {
-      total += current.size;
-      realDisk.close(current.file);
-      current = await spare.take(current.number + 1, nextSegmentBytes(total), batch.length);
-      at = 0;
+    if (batch.length > segment.room) {
+      realDisk.close(segment.file);
+      segment = next(segment.header.number + 1);
     }
-    realDisk.write(current.file, batch, batch.length, at);
-    realDisk.sync(current.file);
-    at += batch.length;
-    const used = at / current.size;
-    if (used > 0.2) {
-      spare.prepare(current.number + 1, nextSegmentBytes(total + current.size));
-      spare.advance((used - 0.2) / 0.7);
-    }
+    segment.write(realDisk, batch, batch.length);
+    realDisk.sync(segment.file);
+    segment.end += batch.length;
+    total += batch.length;
     await new Promise((resolve) => setImmediate(resolve));
   });
-  realDisk.close(current.file);
-  await spare.discard();
+  realDisk.close(segment.file);
   rmSync(path, { recursive: true });
   return { ops: ops * batchRecords, ...rest };
 }

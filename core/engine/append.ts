@@ -106,7 +106,8 @@ export class Group implements Waiter {
   }
 
   fail(error: LogError): void {
-    this.#reject(error);
+    const settled = this.#results.length - this.#left;
+    this.#reject(settled === 0 ? error : error.after(settled, this.#results.length));
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { realDisk } from "../../core/loglet/file/disk.js";
 import { join } from "node:path";
-import { diskWith, ioError, openOn, scratch } from "./on-disk.js";
+import { type Disk, realDisk } from "../../core/loglet/file/disk.js";
+import { copyFolder, diskWith, ioError, openOn, scratch } from "./on-disk.js";
 
 const one = Buffer.from("one");
 
@@ -68,37 +68,105 @@ describe("a disk that fails", () => {
     await log.close();
   });
 
-  it("a full disk is LOG_FULL, nothing is lost, reads go on, and appends too once there is room", async () => {
+  it("L7 a full disk is LOG_FULL, nothing of the append is left, reads go on, and appends too once there is room", async () => {
     const folder = join(scratch(), "log");
-    let full = false;
-    const disk = diskWith({
-      writeLater: async (...args) => {
-        if (full) throw ioError("ENOSPC");
-        await realDisk.writeLater(...args);
-      },
-    });
+    const { disk, room } = smallDisk();
     const log = await openOn(folder, { disk });
     const book = log.book("b");
-    const megabyte = Buffer.alloc(1 << 20, 1);
-    full = true;
-    let fitted = 0;
-    for (;;) {
-      const error = await book.append(megabyte, { tags: ["t"] }).then(
-        () => fitted++ > 100,
-        (reason: unknown) => reason as { code: string; outcome: string; retryable: boolean },
+    const large = Buffer.alloc(500_000, 1);
+    await book.append(one, { tags: ["t"] });
+    // Room for a part of a batch: its first records are written whole before the disk is full.
+    room.bytes = 5_700_000;
+    let fitted = 1;
+    for (; fitted < 100; fitted += 4) {
+      const many = [one, one, large, one].map((data) => ({ data, tags: ["t"] }));
+      const failed = await book.appendAll(many).then(
+        () => undefined,
+        (error: unknown) => error as { code: string; outcome: string; retryable: boolean },
       );
-      if (typeof error === "boolean") continue;
-      assert.deepEqual([error.code, error.outcome, error.retryable], ["LOG_FULL", "none", true]);
+      if (failed === undefined) continue;
+      assert.deepEqual([failed.code, failed.outcome, failed.retryable], ["LOG_FULL", "none", true]);
       break;
     }
-    assert.ok(fitted > 0 && fitted < 100);
-    assert.equal((await book.readPrev({ tag: "t" }))!.seqnum, fitted);
-    await book.append(one, { tags: ["t"] });
-    full = false;
-    assert.equal((await book.append(megabyte, { tags: ["t"] })).seqnum, fitted + 2);
+    assert.ok(fitted > 1 && fitted < 100);
+    const last = await book.tail();
+    assert.equal((await book.readPrev({ tag: "t" }))!.seqnum, last - 1);
+
+    copyFolder(folder, `${folder}-killed`);
+    const killed = await openOn(`${folder}-killed`);
+    assert.equal(await killed.book("b").tail(), last, "a crash brings nothing of it back");
+    await killed.close();
+
+    room.bytes += 10 << 20;
+    assert.equal((await book.append(one, { tags: ["t"] })).seqnum, last);
+    assert.equal((await book.append(large, { tags: ["t"] })).seqnum, last + 1);
     await log.close();
     const again = await openOn(folder);
-    assert.equal(await again.book("b").tail(), fitted + 3);
+    assert.equal(await again.book("b").tail(), last + 2);
+    assert.equal(again.recovered, undefined);
     await again.close();
   });
+
+  it("L7 a call that a full disk cuts in two says that some of it may be there", async () => {
+    const { disk, room } = smallDisk();
+    const log = await openOn(join(scratch(), "log"), { disk });
+    const book = log.book("b");
+    room.bytes = 1_500_000;
+    const megabyte = { data: Buffer.alloc(1 << 20, 1), tags: ["t"] };
+    await assert.rejects(book.appendAll([megabyte, megabyte]), {
+      code: "LOG_FULL",
+      outcome: "unknown",
+      message: /the first 1 of these 2 records/,
+    });
+    assert.equal(await book.tail(), 2);
+    await log.close();
+  });
+
+  it("L7 what was refused by a full disk does not come back behind a shorter append, after a kill", async () => {
+    const folder = join(scratch(), "log");
+    const { disk, room } = smallDisk();
+    const log = await openOn(folder, { disk });
+    const book = log.book("b");
+    await book.append(one, { tags: ["t"] });
+    room.bytes = 300_000;
+    const same = Array.from({ length: 50 }, () => ({ data: Buffer.alloc(10_000, 2), tags: ["t"] }));
+    await assert.rejects(book.appendAll(same), { code: "LOG_FULL" });
+    // As long as the first of those that were refused, which lie behind it in the file if they were not taken back.
+    await book.append(Buffer.alloc(10_000, 3), { tags: ["t"] });
+    copyFolder(folder, `${folder}-killed`);
+    await log.close();
+    const killed = await openOn(`${folder}-killed`);
+    assert.equal(await killed.book("b").tail(), 3);
+    assert.equal((await killed.book("b").readPrev())!.data[0], 3);
+    await killed.close();
+  });
 });
+
+/** A disk with room for so many more bytes: a write beyond it is cut short and fails, as ext4 does. */
+function smallDisk(): { disk: Disk; room: { bytes: number } } {
+  const room = { bytes: Number.MAX_SAFE_INTEGER };
+  const used = new Map<number, number>();
+  const disk = diskWith({
+    write(file, source, length, position) {
+      const before = used.get(file) ?? 0;
+      const fits = Math.min(length, Math.max(0, before + room.bytes - position));
+      const after = Math.max(before, position + fits);
+      room.bytes -= after - before;
+      used.set(file, after);
+      realDisk.write(file, source, fits, position);
+      if (fits < length) throw ioError("ENOSPC");
+    },
+    truncate(file, length) {
+      const before = used.get(file) ?? 0;
+      const after = Math.min(before, length);
+      room.bytes += before - after;
+      used.set(file, after);
+      realDisk.truncate(file, length);
+    },
+    close(file) {
+      used.delete(file);
+      realDisk.close(file);
+    },
+  });
+  return { disk, room };
+}

@@ -18,7 +18,8 @@ export interface Disk {
   readLater(file: number, target: Uint8Array, length: number, position: number): Promise<number>;
   /** All of it, or an error. */
   write(file: number, source: Uint8Array, length: number, position: number): void;
-  writeLater(file: number, source: Uint8Array, length: number, position: number): Promise<void>;
+  /** Makes the file so long: cut off, or with a hole that reads as zeros. */
+  truncate(file: number, length: number): void;
   /** fdatasync. */
   sync(file: number): void;
   syncLater(file: number): Promise<void>;
@@ -57,16 +58,7 @@ export const realDisk: Disk = Object.freeze({
     let done = 0;
     while (done < length) done += fs.writeSync(file, source, done, length - done, position + done);
   },
-  async writeLater(file: number, source: Uint8Array, length: number, position: number): Promise<void> {
-    let done = 0;
-    while (done < length) {
-      done += await new Promise<number>((resolve, reject) => {
-        fs.write(file, source, done, length - done, position + done, (error, bytes) =>
-          error === null ? resolve(bytes) : reject(error),
-        );
-      });
-    }
-  },
+  truncate: (file: number, length: number) => fs.ftruncateSync(file, length),
   sync: (file: number) => fs.fdatasyncSync(file),
   syncLater: (file: number) =>
     new Promise<void>((resolve, reject) => fs.fdatasync(file, (error) => (error === null ? resolve() : reject(error)))),

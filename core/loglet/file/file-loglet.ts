@@ -20,8 +20,7 @@ import { frameHead, frameHolds, framePosition, frameRoom, frameSize, frameTime, 
 import { FolderLock } from "./lock.js";
 import { corrupt, createLog, findLog, type Found } from "./recovery.js";
 import { scanSegment } from "./scan.js";
-import { encodeHeader, headerBytes, Segment, type SegmentHeader } from "./segment.js";
-import { nextSegmentBytes, Spare } from "./spare.js";
+import { createSegment, headerBytes, nextSegmentBytes, type Segment } from "./segment.js";
 
 export interface FileLogletOptions {
   readonly durability?: Exclude<Durability, "memory"> | undefined;
@@ -40,9 +39,6 @@ const stagingBytes = 2 * limits.batchBytes;
 const stagingCount = 4;
 /** Above this a read leaves the calling thread. */
 const largeReadBytes = 64 * 1024;
-/** Used part of a segment between which the next one is prepared. */
-const prepareFrom = 0.2;
-const prepareTo = 0.9;
 
 /** A batch in memory: bytes `from` to `to` of a segment. */
 interface Staging {
@@ -59,15 +55,13 @@ export class FileLoglet implements Loglet {
   readonly recovered: Recovered | undefined;
   readonly depth = 1;
   readonly #disk: Disk;
+  readonly #folder: string;
   readonly #lock: FolderLock;
   readonly #io: "main" | "worker" | "auto";
   readonly #clock: LogClock;
   readonly #now: () => number;
   readonly #segments: Segment[];
-  readonly #spare: Spare;
   #segment: Segment;
-  /** The header of the current segment is still to be written, with its first batch. */
-  #header: Buffer | undefined;
   #sink: Sink | undefined;
   #fault: LogError | undefined;
   #writing: Promise<void> | undefined;
@@ -88,6 +82,7 @@ export class FileLoglet implements Loglet {
 
   private constructor(folder: string, lock: FolderLock, found: Found, options: FileLogletOptions) {
     const clock = options.clock ?? systemClock;
+    this.#folder = folder;
     this.#lock = lock;
     this.#disk = options.disk ?? realDisk;
     this.#io = options.io ?? "auto";
@@ -97,7 +92,6 @@ export class FileLoglet implements Loglet {
     this.#segments = found.segments;
     this.#segment = found.segments.at(-1)!;
     this.#clean = found.clean;
-    this.#spare = new Spare(this.#disk, folder);
     this.id = this.#segment.header.logId;
     this.base = found.segments[0]!.base;
     this.durability = options.durability ?? "disk";
@@ -127,8 +121,7 @@ export class FileLoglet implements Loglet {
     if (this.#fault !== undefined) return Promise.reject(this.#refusal());
     if (this.#syncElsewhere || this.durability === "os" || !this.#fits(entries)) return this.#appendLater(entries);
     try {
-      const staging = this.#encode(entries, 0, entries.length);
-      this.#write(staging);
+      const staging = this.#write(entries);
       const start = performance.now();
       this.#disk.sync(this.#segment.file);
       this.#measure(performance.now() - start);
@@ -153,14 +146,13 @@ export class FileLoglet implements Loglet {
       let room = this.#segment.room;
       let to = from;
       while (to < entries.length && frameRoom(entries[to]!.size) <= room) room -= frameRoom(entries[to++]!.size);
-      if (to === from) {
-        await this.#nextSegment(frameRoom(entries[from]!.size), from > 0);
-        continue;
-      }
-      const part = to - from === entries.length ? entries : entries.slice(from, to);
       try {
-        const staging = this.#encode(part, 0, part.length);
-        this.#write(staging);
+        if (to === from) {
+          this.#nextSegment(frameRoom(entries[from]!.size));
+          continue;
+        }
+        const part = to - from === entries.length ? entries : entries.slice(from, to);
+        const staging = this.#write(part);
         if (this.durability === "disk") {
           const start = performance.now();
           if (this.#syncElsewhere) await this.#disk.syncLater(this.#segment.file);
@@ -182,8 +174,21 @@ export class FileLoglet implements Loglet {
     return needed <= room;
   }
 
-  /** Encodes entries as one batch for the current segment. */
-  #encode(entries: readonly Entry[], from: number, to: number): Staging {
+  /** Encodes entries as one batch and writes it to the current segment. A full disk leaves nothing of it. */
+  #write(entries: readonly Entry[]): Staging {
+    const staging = this.#encode(entries);
+    this.#clean = false;
+    try {
+      this.#segment.write(this.#disk, staging.bytes, staging.to - staging.from);
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      this.#segment.takeBack(this.#disk);
+      throw fullError(`no room for ${staging.to - staging.from} more bytes in ${this.#segment.path}`, error);
+    }
+    return staging;
+  }
+
+  #encode(entries: readonly Entry[]): Staging {
     const segment = this.#segment;
     const batch = segment.batch + 1;
     const time = this.#clock.stamp();
@@ -191,11 +196,11 @@ export class FileLoglet implements Loglet {
     const staging = this.#staging(entries);
     const { bytes } = staging;
     let at = 0;
-    for (let i = from; i < to; i++) {
+    for (let i = 0; i < entries.length; i++) {
       const entry = entries[i]!;
       const { size } = entry;
       entry.encode(bytes, at + frameHead);
-      sealFrame(bytes, at, size, next + i, time, batch, to - i - 1, seed);
+      sealFrame(bytes, at, size, next + i, time, batch, entries.length - i - 1, seed);
       this.#starts[i] = at + frameHead;
       this.#sizes[i] = size;
       this.#times[i] = time;
@@ -218,16 +223,6 @@ export class FileLoglet implements Loglet {
     return (this.#stagings[place] ??= { bytes: Buffer.alloc(stagingBytes), segment: undefined, from: 0, to: 0 });
   }
 
-  #write(staging: Staging): void {
-    const { file } = this.#segment;
-    this.#clean = false;
-    if (this.#header !== undefined) {
-      this.#disk.write(file, this.#header, headerBytes, 0);
-      this.#header = undefined;
-    }
-    this.#disk.write(file, staging.bytes, staging.to - staging.from, staging.from);
-  }
-
   /** The batch is safe: it can be found, and the feed gets it. */
   #deliver(staging: Staging, entries: readonly Entry[]): void {
     const segment = this.#segment;
@@ -247,40 +242,27 @@ export class FileLoglet implements Loglet {
       sizes: this.#sizes,
       own: entries,
     });
-    const used = segment.end / segment.header.size;
-    if (used > prepareFrom) {
-      if (!this.#spare.preparing) this.#spare.prepare(segment.header.number + 1, this.#nextBytes());
-      this.#spare.advance((used - prepareFrom) / (prepareTo - prepareFrom));
-    }
   }
 
-  #nextBytes(): number {
-    return nextSegmentBytes(this.#segments.reduce((sum, segment) => sum + segment.header.size, 0));
-  }
-
-  /** Goes on to the next segment. A full disk leaves everything as it is. `partly`: some of the append is written. */
-  async #nextSegment(roomMin: number, partly: boolean): Promise<void> {
+  /** Goes on to a new segment. A full disk leaves everything as it is. */
+  #nextSegment(roomMin: number): void {
     const before = this.#segment;
-    const number = before.header.number + 1;
-    let made;
+    const size = nextSegmentBytes(this.#logBytes, roomMin);
     try {
-      made = await this.#spare.take(number, this.#nextBytes(), roomMin);
+      this.#segment = createSegment(this.#disk, this.#folder, {
+        ...before.header,
+        number: before.header.number + 1,
+        base: before.next,
+        size,
+        durability: this.durability,
+        created: Math.max(0, Math.floor(this.#now())),
+      });
     } catch (error) {
-      if (error instanceof LogError && error.code === "LOG_FULL" && !partly) throw error;
-      throw this.#poison(error);
+      if (!isFull(error)) throw error;
+      throw fullError(`no room for the next segment in ${this.#folder}`, error);
     }
-    const header: SegmentHeader = {
-      logId: this.id,
-      number,
-      base: before.next,
-      size: made.size,
-      durability: this.durability,
-      created: Math.max(0, Math.floor(this.#now())),
-    };
     before.seal();
-    this.#segment = new Segment(made.path, made.file, header);
     this.#segments.push(this.#segment);
-    this.#header = encodeHeader(header);
   }
 
   #measure(ms: number): void {
@@ -291,7 +273,9 @@ export class FileLoglet implements Loglet {
     else if (this.#syncMs < fastSyncMs) this.#syncElsewhere = false;
   }
 
+  /** The fault that ends all writing; a full disk is none. */
   #poison(cause: unknown): LogError {
+    if (cause instanceof LogError && cause.code === "LOG_FULL") return cause;
     const what = cause instanceof Error ? cause.message : String(cause);
     this.#fault ??= new LogError("LOG_IO", `writing ${this.#segment.path} failed: ${what}; open the log again`, {
       outcome: "unknown",
@@ -373,7 +357,7 @@ export class FileLoglet implements Loglet {
   stats(): LogletStats {
     return {
       logBytes: this.#logBytes,
-      diskBytes: this.#segments.reduce((sum, segment) => sum + segment.header.size, 0),
+      diskBytes: this.#segments.reduce((sum, segment) => sum + segment.diskBytes, 0),
       indexBytes: this.#segments.reduce((sum, segment) => sum + segment.indexBytes, 0),
       batches: this.#batches,
       syncMs: this.#syncMs,
@@ -391,7 +375,6 @@ export class FileLoglet implements Loglet {
     } finally {
       this.#fault ??= closedError("none");
       this.#sink = undefined;
-      await this.#spare.discard();
       for (const segment of this.#segments) this.#disk.close(segment.file);
       await this.#lock.release();
     }
@@ -400,16 +383,30 @@ export class FileLoglet implements Loglet {
   /** Tells the next opening that nothing was cut off. Without it, it only works longer. */
   #markClean(): void {
     const segment = this.#segment;
-    if (this.#clean || this.#fault !== undefined || this.#header !== undefined || segment.room < frameHead) return;
+    if (this.#clean || this.#fault !== undefined || segment.room < frameHead) return;
     const mark = Buffer.alloc(frameHead);
     sealFrame(mark, 0, 0, segment.next, this.#clock.stamp(), segment.batch + 1, 0, segment.seed);
     try {
       this.#disk.write(segment.file, mark, frameHead, segment.end);
       this.#disk.sync(segment.file);
+      this.#disk.truncate(segment.file, segment.end + frameHead);
     } catch (error) {
       throw this.#poison(error);
     }
   }
+}
+
+function isFull(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "ENOSPC" || code === "EDQUOT";
+}
+
+function fullError(what: string, cause: unknown): LogError {
+  return new LogError("LOG_FULL", `${what}; free some space and append again`, {
+    outcome: "none",
+    retryable: true,
+    cause,
+  });
 }
 
 function openFrame(bytes: Buffer, position: Position, segment: Segment, offset: number): StoredEntry {
@@ -451,7 +448,7 @@ function openError(error: unknown, folder: string): unknown {
       cause: error,
     });
   }
-  if (code === "ENOSPC" || code === "EDQUOT") {
+  if (isFull(error)) {
     return new LogError("LOG_FULL", `no room to open the log in ${folder}; free some space`, {
       retryable: true,
       cause: error,

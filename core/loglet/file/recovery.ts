@@ -15,15 +15,17 @@ import type { Disk } from "./disk.js";
 import { frameBatch, frameHead, frameHolds, framePosition, frameSeed, frameSize, sealFrame } from "./frame.js";
 import { scanSegment, type ScanEnd } from "./scan.js";
 import {
+  createSegment,
   decodeHeader,
-  encodeHeader,
   headerBytes,
   Segment,
+  segmentBytesMin,
   type SegmentHeader,
   segmentName,
   segmentNumber,
 } from "./segment.js";
-import { segmentBytesMin, zeroStepBytes } from "./spare.js";
+
+const chunkBytes = 1 << 20;
 
 export interface Found {
   /** In order; the last one takes appends. */
@@ -45,8 +47,7 @@ export function createLog(disk: Disk, folder: string, durability: "disk" | "os",
     durability,
     created: now,
   };
-  const segment = writeSegment(disk, folder, header, undefined);
-  return { segments: [segment], recovered: undefined, clean: false, time: 0 };
+  return { segments: [createSegment(disk, folder, header)], recovered: undefined, clean: false, time: 0 };
 }
 
 /** Opens the log in a folder, or gives undefined where there is none yet. */
@@ -61,8 +62,7 @@ export function findLog(disk: Disk, folder: string): Found | undefined {
   const segments: Segment[] = [];
   try {
     for (const number of numbers) {
-      const segment = openSegment(disk, folder, number, segments.at(-1), number === numbers.at(-1));
-      if (segment !== undefined) segments.push(segment);
+      segments.push(openSegment(disk, folder, number, segments.at(-1)));
     }
     return { segments, ...openLast(disk, folder, segments) };
   } catch (error) {
@@ -80,123 +80,82 @@ function refuseForeign(folder: string, names: readonly string[]): void {
   );
 }
 
-/** One segment, checked against the one before it; undefined for one that was prepared and never used, which is removed. */
-function openSegment(
-  disk: Disk,
-  folder: string,
-  number: number,
-  before: Segment | undefined,
-  isLast: boolean,
-): Segment | undefined {
+/** One segment, checked against the one before it. */
+function openSegment(disk: Disk, folder: string, number: number, before: Segment | undefined): Segment {
   const path = join(folder, segmentName(number));
   const file = disk.open(path, "update");
   try {
     const page = Buffer.alloc(headerBytes);
     disk.read(file, page, headerBytes, 0);
     const header = decodeHeader(page, path);
-    if (header !== undefined) {
-      if (header.number !== number || (before !== undefined && header.logId !== before.header.logId)) {
-        throw corrupt(path, 0, `it says that it is segment ${header.number} of log ${header.logId}`);
-      }
-      if (before !== undefined && (number !== before.header.number + 1 || header.base < before.base)) {
-        throw corrupt(
-          path,
-          0,
-          `segment ${before.header.number} from position ${before.base} comes before it, and it begins at ${header.base}`,
-        );
-      }
-      if (before === undefined && number !== 1)
-        throw corrupt(path, 0, `the segments before number ${number} are missing`);
-      return new Segment(path, file, header);
-    }
-    if (before === undefined) {
+    if (header === undefined) {
+      if (before !== undefined) throw corrupt(path, 0, "its header is damaged");
       throw new LogError(
         "LOG_NOT_A_LOG",
         `${path} has no header of a log; if this was one, restore the file from a backup`,
       );
     }
-    if (
-      !isLast ||
-      hasLaterFrame(disk, file, headerBytes, disk.size(file), before.base, 1, frameSeed(before.header.logId, number))
-    ) {
-      throw corrupt(path, 0, "its header is damaged");
+    if (header.number !== number || (before !== undefined && header.logId !== before.header.logId)) {
+      throw corrupt(path, 0, `it says that it is segment ${header.number} of log ${header.logId}`);
     }
+    if (before === undefined && number !== 1) throw corrupt(path, 0, `the segments before number ${number} are missing`);
+    if (before !== undefined && (number !== before.header.number + 1 || header.base < before.base)) {
+      throw corrupt(
+        path,
+        0,
+        `segment ${before.header.number} from position ${before.base} comes before it, and it begins at ${header.base}`,
+      );
+    }
+    return new Segment(path, file, header);
   } catch (error) {
     disk.close(file);
     throw error;
   }
-  disk.close(file);
-  disk.remove(path);
-  return undefined;
 }
 
 function openLast(disk: Disk, folder: string, segments: Segment[]): Omit<Found, "segments"> {
   const last = segments.at(-1)!;
   const end = scanSegment(disk, last, undefined);
   const { file, header, path, seed } = last;
-  if (end.clean && isZero(disk, file, end.offset, header.size))
+  const behind = lastNonZero(disk, file, end.offset, header.size) - end.offset;
+  if (end.clean && behind === 0) {
+    disk.truncate(file, header.size);
     return { recovered: undefined, clean: true, time: end.time };
+  }
 
   // A frame inside the batch of the last good one, or the first of the next batch, is the one that is bad.
   const badBatch = end.left > 0 ? end.batch : end.batch + 1;
   if (
+    behind > 0 &&
     header.durability === "disk" &&
-    hasLaterFrame(disk, file, end.offset, header.size, end.position, badBatch, seed)
+    hasLaterFrame(disk, file, end.offset, end.offset + behind, end.position, badBatch, seed)
   ) {
     throw corrupt(path, end.offset, `position ${end.position} is damaged, and acknowledged records follow`);
   }
-  const bytes = lastNonZero(disk, file, end.offset, header.size) - end.offset;
-  const copy = writeSegment(disk, folder, header, { disk, from: last, end });
+  const copy = createSegment(disk, folder, header, (target) => copyFrames(disk, last, end, target));
   scanSegment(disk, copy, undefined);
   disk.close(file);
   segments[segments.length - 1] = copy;
-  return { recovered: bytes > 0 ? { bytes, position: end.position } : undefined, clean: true, time: end.time };
+  return {
+    recovered: behind > 0 ? { bytes: behind, position: end.position } : undefined,
+    clean: true,
+    time: end.time,
+  };
 }
 
-/** Writes a whole new segment beside the log, syncs it and gives it its name; with the frames of another, if given. */
-function writeSegment(
-  disk: Disk,
-  folder: string,
-  header: SegmentHeader,
-  frames: { readonly disk: Disk; readonly from: Segment; readonly end: ScanEnd } | undefined,
-): Segment {
-  const path = join(folder, segmentName(header.number));
-  const temporary = `${path}.tmp`;
-  disk.remove(temporary);
-  const file = disk.open(temporary, "create");
-  try {
-    disk.write(file, encodeHeader(header), headerBytes, 0);
-    let at = headerBytes;
-    const buffer = Buffer.alloc(zeroStepBytes);
-    if (frames !== undefined) {
-      const { from, end } = frames;
-      while (at < end.offset) {
-        const length = disk.read(from.file, buffer, Math.min(buffer.length, end.offset - at), at);
-        disk.write(file, buffer, length, at);
-        at += length;
-      }
-      if (!end.clean) {
-        // The mark of a clean end, so that a cut batch is not taken for one that goes on behind it.
-        const mark = Buffer.alloc(frameHead);
-        sealFrame(mark, 0, 0, end.position, end.time, end.batch + 1, 0, from.seed);
-        if (at + frameHead <= header.size) {
-          disk.write(file, mark, frameHead, at);
-          at += frameHead;
-        }
-      }
-      buffer.fill(0);
-    }
-    for (; at < header.size; at += zeroStepBytes)
-      disk.write(file, buffer, Math.min(zeroStepBytes, header.size - at), at);
-    disk.sync(file);
-    disk.rename(temporary, path);
-    disk.syncFolder(folder);
-  } catch (error) {
-    disk.close(file);
-    disk.remove(temporary);
-    throw error;
+/** The good frames of a segment, and the mark of a clean end, so that a cut batch is not taken for one that goes on behind it. */
+function copyFrames(disk: Disk, from: Segment, end: ScanEnd, target: number): void {
+  const buffer = Buffer.alloc(chunkBytes);
+  let at = headerBytes;
+  while (at < end.offset) {
+    const length = disk.read(from.file, buffer, Math.min(buffer.length, end.offset - at), at);
+    disk.write(target, buffer, length, at);
+    at += length;
   }
-  return new Segment(path, file, header);
+  if (end.clean || at + frameHead > from.header.size) return;
+  const mark = Buffer.alloc(frameHead);
+  sealFrame(mark, 0, 0, end.position, end.time, end.batch + 1, 0, from.seed);
+  disk.write(target, mark, frameHead, at);
 }
 
 /** Whether a good frame of a batch after `batch` stands anywhere in a range. */
@@ -209,7 +168,6 @@ function hasLaterFrame(
   batch: number,
   seed: number,
 ): boolean {
-  if (isZero(disk, file, from, to)) return false;
   const rest = Buffer.alloc(to - from);
   const length = disk.read(file, rest, rest.length, from);
   for (let at = 0; at + frameHead <= length; at += 8) {
@@ -221,14 +179,10 @@ function hasLaterFrame(
   return false;
 }
 
-function isZero(disk: Disk, file: number, from: number, to: number): boolean {
-  return lastNonZero(disk, file, from, to) === from;
-}
-
 /** The offset behind the last byte that is not zero, or `from`. */
 function lastNonZero(disk: Disk, file: number, from: number, to: number): number {
-  const chunk = Buffer.alloc(zeroStepBytes);
-  const zeros = Buffer.alloc(zeroStepBytes);
+  const chunk = Buffer.alloc(chunkBytes);
+  const zeros = Buffer.alloc(chunkBytes);
   let end = from;
   for (let at = from; at < to; at += chunk.length) {
     const length = disk.read(file, chunk, Math.min(chunk.length, to - at), at);

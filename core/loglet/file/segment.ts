@@ -1,21 +1,38 @@
 /**
- * A segment: one file of a fixed size, filled with zeros before it is used, named by its number. Its first page is the
- * header (JSON would do, but a reader in another language should need no parser), frames follow.
+ * A segment: one file of a fixed size, named by its number. Its first page is the header (JSON would do, but a reader in
+ * another language should need no parser), frames follow.
  *
  *       0 magic "BOKILOG\n"     32 u32 segment number          64 u32 key id        (room for encryption, 0 now)
  *       8 u32 format version    36 u32 durability: 1 disk, 2 os  68 u32 key algorithm (0 now)
  *      12 u32 0                 40 u64 base position           72 u32 CRC-32 of bytes 0 to 71
  *      16 log id (16 bytes)     48 u64 created, ms; 56 u64 size
  */
+import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { LogError } from "../../errors.js";
 import type { Position } from "../loglet.js";
+import type { Disk } from "./disk.js";
 import { frameSeed } from "./frame.js";
 
 export const headerBytes = 4096;
 export const formatVersion = 1;
 const magic = Buffer.from("BOKILOG\n");
 const checksumAt = 72;
+
+const MiB = 1 << 20;
+/** Small logs have small files, whose room can be given back soon; large ones have few. */
+export const segmentBytesMin = 4 * MiB;
+export const segmentBytesMax = 64 * MiB;
+
+/**
+ * Syncing what was written into new room costs about 1.6 times a sync inside room that has been written before, since the
+ * file system has to record where it lies. So a small batch that reaches new room writes zeros ahead with it, for the
+ * batches behind it: a step small enough to be no stall. A large batch would pay more for the zeros than for the record.
+ */
+const zeroAheadBytes = 192 * 1024;
+const zeroAheadBatchBytes = 64 * 1024;
+const pageBytes = 4096;
+const zeros = Buffer.alloc(zeroAheadBytes + pageBytes);
 
 export interface SegmentHeader {
   readonly logId: string;
@@ -70,6 +87,41 @@ export function decodeHeader(page: Buffer, path: string): SegmentHeader | undefi
   };
 }
 
+/** The size of the segment after so many bytes of log, with room for at least one frame of `roomMin` bytes. */
+export function nextSegmentBytes(logBytes: number, roomMin: number): number {
+  const wanted = Math.min(segmentBytesMax, Math.max(segmentBytesMin, logBytes));
+  return Math.ceil(Math.max(wanted, headerBytes + roomMin) / MiB) * MiB;
+}
+
+/**
+ * Makes the file of a segment: all or nothing of it is there after a crash. `fill` writes what it shall hold behind its
+ * header.
+ */
+export function createSegment(
+  disk: Disk,
+  folder: string,
+  header: SegmentHeader,
+  fill?: (file: number) => void,
+): Segment {
+  const path = join(folder, segmentName(header.number));
+  const temporary = `${path}.tmp`;
+  disk.remove(temporary);
+  const file = disk.open(temporary, "create");
+  try {
+    disk.write(file, encodeHeader(header), headerBytes, 0);
+    fill?.(file);
+    disk.truncate(file, header.size);
+    disk.sync(file);
+    disk.rename(temporary, path);
+    disk.syncFolder(folder);
+  } catch (error) {
+    disk.close(file);
+    disk.remove(temporary);
+    throw error;
+  }
+  return new Segment(path, file, header);
+}
+
 /** An open segment, and where its entries lie: 4 bytes an entry. */
 export class Segment {
   readonly path: string;
@@ -80,6 +132,8 @@ export class Segment {
   #count = 0;
   /** Where the next frame goes. */
   end = headerBytes;
+  /** Behind this nothing was written yet. */
+  #written = headerBytes;
   /** The last batch in it. */
   batch = 0;
 
@@ -105,6 +159,31 @@ export class Segment {
 
   get indexBytes(): number {
     return this.#offsets.byteLength;
+  }
+
+  /** Bytes that it takes on the disk. */
+  get diskBytes(): number {
+    return Math.max(this.#written, this.end);
+  }
+
+  /** Writes `length` bytes of frames, which must fit, at its end; the end stays until they are safe. */
+  write(disk: Disk, bytes: Uint8Array, length: number): void {
+    disk.write(this.file, bytes, length, this.end);
+    const to = this.end + length;
+    if (to <= this.#written) return;
+    this.#written = to;
+    if (length > zeroAheadBatchBytes) return;
+    const ahead = Math.min(zeroAheadBytes + (pageBytes - (to % pageBytes)), this.header.size - to);
+    disk.write(this.file, zeros, ahead, to);
+    this.#written = to + ahead;
+  }
+
+  /** Takes back what was written behind its end, also after a crash. */
+  takeBack(disk: Disk): void {
+    disk.truncate(this.file, this.end);
+    disk.truncate(this.file, this.header.size);
+    disk.sync(this.file);
+    this.#written = this.end;
   }
 
   /** Remembers where the next entry's frame lies. */
