@@ -40,10 +40,14 @@ export class LogError extends Error {
 
   /** The same fault, met by an `appendAll` whose first records are decided already. */
   after(decided: number, count: number): LogError {
-    return new LogError(this.code, `${this.message}; the first ${decided} of these ${count} records were decided before`, {
-      outcome: "unknown",
-      cause: this,
-    });
+    return new LogError(
+      this.code,
+      `${this.message}; the first ${decided} of these ${count} records were decided before`,
+      {
+        outcome: "unknown",
+        cause: this,
+      },
+    );
   }
 }
 

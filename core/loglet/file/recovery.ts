@@ -12,7 +12,7 @@ import { LogError } from "../../errors.js";
 import type { Recovered } from "../../types.js";
 import type { Position } from "../loglet.js";
 import type { Disk } from "./disk.js";
-import { frameBatch, frameHead, frameHolds, framePosition, frameSeed, frameSize, sealFrame } from "./frame.js";
+import { frameBatch, frameHead, frameHolds, framePosition, frameSize, sealFrame } from "./frame.js";
 import { scanSegment, type ScanEnd } from "./scan.js";
 import {
   createSegment,
@@ -98,7 +98,8 @@ function openSegment(disk: Disk, folder: string, number: number, before: Segment
     if (header.number !== number || (before !== undefined && header.logId !== before.header.logId)) {
       throw corrupt(path, 0, `it says that it is segment ${header.number} of log ${header.logId}`);
     }
-    if (before === undefined && number !== 1) throw corrupt(path, 0, `the segments before number ${number} are missing`);
+    if (before === undefined && number !== 1)
+      throw corrupt(path, 0, `the segments before number ${number} are missing`);
     if (before !== undefined && (number !== before.header.number + 1 || header.base < before.base)) {
       throw corrupt(
         path,
