@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import os from "node:os";
 import { init, use } from "echarts/core";
+import type { CustomSeriesOption } from "echarts";
 import { BarChart, CustomChart } from "echarts/charts";
 import { GridComponent, LegendComponent, TitleComponent } from "echarts/components";
 import { SVGRenderer } from "echarts/renderers";
@@ -66,41 +67,74 @@ export function text(report: Report, about: string): string {
   ].join("\n");
 }
 
-/** Rates of appends by case and system, on a logarithmic scale, with the spread over rounds. */
+/** Rates of appends by case and system, on a logarithmic scale: medians as bars, the spread over rounds as lines. */
 export function picture(report: Report): string {
   use([BarChart, CustomChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);
   const rates = report.results.filter((result) => result.metric === "rate" && result.unit === "records/s");
-  const cases = [...new Set(rates.map((result) => result.case))];
+  const cases = [...new Set(rates.map((result) => result.case))].sort(byNumber);
   const systems = [...new Set(rates.map((result) => result.system))];
   const chart = init(null, null, { renderer: "svg", ssr: true, width: 960, height: 480 });
   chart.setOption({
     animation: false,
     backgroundColor: "#fff",
     title: {
-      text: `${report.suite}: records a second, durable (median of rounds)`,
+      text: `${report.suite}: records a second, durable (median, minimum and maximum of rounds)`,
       left: "center",
       textStyle: { fontSize: 15 },
     },
-    legend: { bottom: 0 },
+    legend: { bottom: 0, itemGap: 22, textStyle: { fontSize: 11 }, data: systems },
     grid: { left: 80, right: 20, top: 40, bottom: 60 },
     xAxis: { type: "category", data: cases },
     yAxis: { type: "log", min: 1000, axisLabel: { formatter: (value: number) => value.toLocaleString("en") } },
-    series: systems.map((system) => ({
-      name: system,
-      type: "bar",
-      barGap: "5%",
-      label: {
-        show: true,
-        position: "top",
-        fontSize: 9,
-        formatter: ({ value }: { value: number | null }) => (value === null ? "" : `${Math.round(value / 1000)}k`),
-      },
-      data: cases.map(
-        (name) => rates.find((result) => result.case === name && result.system === system)?.median ?? null,
-      ),
-    })),
+    series: systems.flatMap((system, place) => {
+      const results = cases.map((name) => rates.find((result) => result.case === name && result.system === system));
+      return [
+        {
+          name: system,
+          type: "bar",
+          barGap: "5%",
+          label: {
+            show: true,
+            position: "insideBottom",
+            rotate: 90,
+            align: "left",
+            verticalAlign: "middle",
+            color: "#fff",
+            fontSize: 10,
+            formatter: ({ value }: { value: number | null }) => (value === null ? "" : `${Math.round(value / 1000)}k`),
+          },
+          data: results.map((result) => result?.median ?? null),
+        },
+        {
+          type: "custom",
+          silent: true,
+          z: 3,
+          data: results.flatMap((result, i) => (result === undefined ? [] : [[i, result.min, result.max]])),
+          renderItem: spreadLine(systems.length, place),
+        },
+      ];
+    }),
   });
   const svg = chart.renderToSVGString();
   chart.dispose();
   return svg;
+}
+
+/** A line from minimum to maximum over the bar in one place of several. */
+function spreadLine(count: number, place: number): CustomSeriesOption["renderItem"] {
+  return (_params, api) => {
+    const bar = api.barLayout({ count, barGap: "5%" })![place]!;
+    const [x, low] = api.coord([api.value(0), api.value(1)]) as [number, number];
+    const [, high] = api.coord([api.value(0), api.value(2)]) as [number, number];
+    const at = x + bar.offsetCenter;
+    return {
+      type: "line",
+      shape: { x1: at, y1: low, x2: at, y2: high },
+      style: { stroke: "#222", lineWidth: 1.5 },
+    };
+  };
+}
+
+function byNumber(a: string, b: string): number {
+  return a.localeCompare(b, "en", { numeric: true });
 }

@@ -29,7 +29,7 @@ export const segmentBytesMax = 64 * MiB;
  * file system has to record where it lies. So a small batch that reaches new room writes zeros ahead with it, for the
  * batches behind it: a step small enough to be no stall. A large batch would pay more for the zeros than for the record.
  */
-const zeroAheadBytes = 192 * 1024;
+const zeroAheadBytes = 128 * 1024;
 const zeroAheadBatchBytes = 64 * 1024;
 const pageBytes = 4096;
 const zeros = Buffer.alloc(zeroAheadBytes + pageBytes);
