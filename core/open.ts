@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { onAbort } from "./abort.js";
 import { checkBytes, checkOptions, checkSignal, show } from "./check.js";
 import { Engine } from "./engine/engine.js";
-import { abortedError } from "./errors.js";
+import { abortedError, LogError } from "./errors.js";
 import { defaultAuxBytes, defaultCacheBytes } from "./limits.js";
 import { Session } from "./log.js";
 import { FileLoglet } from "./loglet/file/file-loglet.js";
@@ -19,10 +19,10 @@ import type { Loglet } from "./loglet/loglet.js";
 import { MemoryLoglet } from "./loglet/memory.js";
 import type { Log, OpenOptions } from "./types.js";
 
-const optionNames = new Set(["durability", "io", "cacheBytes", "auxBytes", "clock", "signal"]);
+const optionNames = new Set(["durability", "io", "cacheBytes", "auxBytes", "clock", "random", "session", "signal"]);
 
 /** What makes two openings of one log differ. */
-type Settings = { readonly [K in keyof Omit<OpenOptions, "signal">]-?: NonNullable<OpenOptions[K]> };
+type Settings = { readonly [K in keyof Omit<OpenOptions, "session" | "signal">]-?: NonNullable<OpenOptions[K]> };
 
 interface Shared {
   readonly settings: Settings;
@@ -71,16 +71,16 @@ export async function openLog(url: string, options: OpenOptions = {}): Promise<L
       await shared.closing.catch(() => undefined);
     } else if (shared !== undefined) {
       refuseDifferent(url, shared.settings, settings);
-      return join(url, place.key, shared, signal);
+      return join(url, place.key, shared, options);
     } else {
       const made: Shared = { settings, engine: start(place, settings), sessions: 0, closing: undefined };
       registry.open.set(place.key, made);
-      return join(url, place.key, made, signal);
+      return join(url, place.key, made, options);
     }
   }
 }
 
-async function join(url: string, key: string, shared: Shared, signal: AbortSignal | undefined): Promise<Log> {
+async function join(url: string, key: string, shared: Shared, { signal, session }: OpenOptions): Promise<Log> {
   shared.sessions++;
   const release = async (): Promise<void> => {
     if (--shared.sessions > 0) return;
@@ -88,7 +88,9 @@ async function join(url: string, key: string, shared: Shared, signal: AbortSigna
     await shared.closing;
   };
   try {
-    return new Session(url, await orAborted(shared.engine, signal), release);
+    const engine = await orAborted(shared.engine, signal);
+    if (session !== undefined) checkSession(session, engine);
+    return new Session(url, engine, release);
   } catch (error) {
     // Others may be waiting for the same opening; whoever leaves last closes what comes of it.
     void release().catch(() => undefined);
@@ -104,6 +106,29 @@ function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Pro
     const stop = onAbort(signal, () => reject(abortedError(signal)));
     promise.then(resolve, reject).finally(stop);
   });
+}
+
+function parseSession(session: unknown): { readonly id: string; readonly position: number } {
+  const parts = typeof session === "string" ? /^([0-9a-f]{32})\.(\d{1,16})$/.exec(session) : null;
+  if (parts === null) throw new TypeError(`session must be the session of an opened log, not ${show(session)}`);
+  return { id: parts[1]!, position: Number(parts[2]) };
+}
+
+/** What another session has seen must be here. */
+function checkSession(session: string, engine: Engine): void {
+  const { id, position } = parseSession(session);
+  if (id !== engine.loglet.id) {
+    throw new LogError(
+      "LOG_SESSION",
+      `the session is of log ${id}, and this is log ${engine.loglet.id}; open that one, or leave it away`,
+    );
+  }
+  if (position > engine.applied) {
+    throw new LogError(
+      "LOG_SESSION",
+      `the session has seen position ${position}, and this log ends at ${engine.applied}: it is an older copy; leave the session away if that is meant`,
+    );
+  }
 }
 
 interface Place {
@@ -156,6 +181,8 @@ function checkSettings(options: OpenOptions): Settings {
     cacheBytes = defaultCacheBytes,
     auxBytes = defaultAuxBytes,
     clock = systemClock,
+    random = Math.random,
+    session,
     signal,
   } = options;
   if (durability !== "disk" && durability !== "os")
@@ -172,11 +199,13 @@ function checkSettings(options: OpenOptions): Settings {
   ) {
     throw new TypeError("clock must have the functions now, monotonic and setTimer");
   }
-  return { durability, io, cacheBytes, auxBytes, clock };
+  if (typeof random !== "function") throw new TypeError(`random must be a function, not ${show(random)}`);
+  if (session !== undefined) parseSession(session);
+  return { durability, io, cacheBytes, auxBytes, clock, random };
 }
 
 function refuseDifferent(url: string, open: Settings, asked: Settings): void {
-  for (const name of ["durability", "io", "cacheBytes", "auxBytes", "clock"] as const) {
+  for (const name of ["durability", "io", "cacheBytes", "auxBytes", "clock", "random"] as const) {
     if (open[name] === asked[name]) continue;
     throw new TypeError(
       `${url} is open in this process with another ${name} (${show(open[name])}, not ${show(asked[name])}); open it with the same options`,

@@ -11,7 +11,7 @@ import { systemClock } from "../../core/loglet/log-clock.js";
 export async function openOn(folder: string, options: FileLogletOptions = {}): Promise<Session> {
   const loglet = await FileLoglet.open(folder, options);
   try {
-    const engine = await Engine.start(loglet, { cacheBytes: 0, auxBytes: 0, clock: systemClock });
+    const engine = await Engine.start(loglet, { cacheBytes: 0, auxBytes: 0, clock: systemClock, random: Math.random });
     return new Session(`file:${folder}`, engine, () => engine.close());
   } catch (error) {
     await loglet.close();

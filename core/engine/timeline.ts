@@ -1,0 +1,33 @@
+/** Which position the log had at which log time, roughly: what the horizon of a trim is taken from (L3). */
+import type { SeqNum } from "../types.js";
+
+/** How far behind log time a dead tag may be forgotten, ms. */
+export const horizonMs = 3_600_000;
+const stepMs = 10_000;
+
+export class Timeline {
+  /** Ascending pairs of a time and the last position before it; the first is at or before the horizon. */
+  readonly #marks: { readonly time: number; readonly before: SeqNum }[] = [];
+
+  /** Of each batch: its time, and the position before its first. */
+  mark(time: number, before: SeqNum): void {
+    const marks = this.#marks;
+    if (marks.length > 0 && time - marks.at(-1)!.time < stepMs) return;
+    marks.push({ time, before });
+    while (marks.length > 1 && marks[1]!.time <= time - horizonMs) marks.shift();
+  }
+
+  /** The last position that is surely an hour old at `time`; 0 if there is none. */
+  horizon(time: number): SeqNum {
+    let found = 0;
+    for (const mark of this.#marks) {
+      if (mark.time > time - horizonMs) break;
+      found = mark.before;
+    }
+    return found;
+  }
+
+  get marks(): readonly { readonly time: number; readonly before: SeqNum }[] {
+    return this.#marks;
+  }
+}
