@@ -69,7 +69,7 @@ export class Session implements Log {
 
   books(): string[] {
     if (this.closed) throw closedError();
-    return this.engine.state.books();
+    return this.engine.state.bookNames();
   }
 
   get closed(): boolean {

@@ -8,12 +8,13 @@
  *
  * Called by sessions (log.ts); calls a Loglet, the State, the caches and the waiters.
  */
-import { closedError, LogError } from "../errors.js";
+import { closedError, LogError, trimmedError } from "../errors.js";
 import { limits } from "../limits.js";
 import type { Batch, Loglet, Sink, StoredEntry } from "../loglet/loglet.js";
 import type { AppendResult, Clock, LogRecord, LogStats, SeqNum } from "../types.js";
 import type { Append } from "./append.js";
 import { ByteCache, recordBytes } from "./caches.js";
+import { dumpState, loadState } from "./checkpoint.js";
 import { HeaderWriter } from "./entry.js";
 import { decodeRecord, withAux } from "./record.js";
 import { State } from "./state.js";
@@ -23,6 +24,14 @@ import { type Decision, writerMs } from "./writers.js";
 /** Waits between hand-overs that break, ms: doubled from the first to the last. */
 const retryMsMin = 10;
 const retryMsMax = 1000;
+
+/** A checkpoint is due after so many entries or bytes, or this part of what the last one covers. */
+const checkpointEntries = 100_000;
+const checkpointBytes = 64 << 20;
+const checkpointPart = 1 / 32;
+/** The same when the log is closed. */
+const closeEntries = 1000;
+const closePart = 1 / 100;
 
 export interface EngineOptions {
   readonly cacheBytes: number;
@@ -52,6 +61,9 @@ export class Engine implements Sink {
   #idle: (() => void)[] = [];
   #fault: LogError | undefined;
   #retryMs = retryMsMin;
+  /** What the last checkpoint covers, and the one being written. */
+  #checkpointed: { readonly entries: number; readonly bytes: number; readonly records: number };
+  #checkpointing: Promise<void> | undefined;
 
   /** The writer that this engine is, the last number that it gave, and the last whose decision it knows. */
   #writer = 0;
@@ -59,19 +71,21 @@ export class Engine implements Sink {
   #answered = 0;
   #gaveAt = 0;
 
-  private constructor(loglet: Loglet, options: EngineOptions) {
+  private constructor(loglet: Loglet, options: EngineOptions, state: State | undefined) {
     this.loglet = loglet;
     this.clock = options.clock;
     this.#random = options.random;
     this.#records = new ByteCache(options.cacheBytes);
     this.#aux = new ByteCache(options.auxBytes);
-    this.state = new State(loglet.base);
+    this.state = state ?? new State(loglet.base);
+    this.#checkpointed = { entries: this.state.entries, bytes: this.state.bytes, records: this.state.records };
   }
 
   /** An engine that has applied all that is in the loglet. */
   static async start(loglet: Loglet, options: EngineOptions): Promise<Engine> {
-    const engine = new Engine(loglet, options);
-    await loglet.subscribe(loglet.base, engine);
+    const stored = await loglet.latestCheckpoint();
+    const engine = new Engine(loglet, options, stored && loadState(stored.state));
+    await loglet.subscribe(engine.applied + 1, engine);
     return engine;
   }
 
@@ -240,8 +254,10 @@ export class Engine implements Sink {
       const decision = state.apply(bytes, starts[i]!, seqnum, times[i]!, waiters);
       if (own !== undefined) this.#answer(own[i] as Append, decision, seqnum, times[i]!);
     }
+    state.bytes += starts[count - 1]! + batch.sizes[count - 1]! - starts[0]!;
     state.sweep(count + 16, waiters);
     if (waiters.count > 0) waiters.wake(first);
+    if (own !== undefined && this.#isCheckpointDue()) void this.checkpoint();
   }
 
   #answer(append: Append, decision: Decision | "unknown", seqnum: SeqNum, time: number): void {
@@ -256,8 +272,9 @@ export class Engine implements Sink {
   /** An append that was applied at an earlier place: its time is the one there. */
   async #answerCopy(append: Append, seqnum: SeqNum): Promise<void> {
     try {
-      const { time } = await this.loglet.read(seqnum);
-      append.settle({ ok: true, seqnum, time } satisfies AppendResult);
+      const entry = await this.loglet.read(seqnum);
+      if (entry === undefined) append.fail(forgottenError());
+      else append.settle({ ok: true, seqnum, time: entry.time } satisfies AppendResult);
     } catch (error) {
       append.fail(asLogError(error));
     }
@@ -266,6 +283,35 @@ export class Engine implements Sink {
   failed(error: Error): void {
     this.#fault ??= asLogError(error);
     this.waiters.fail(this.#fault);
+  }
+
+  // Checkpoints
+
+  /** So that opening reads little behind it, and writing it costs little against what it covers; also once much was trimmed. */
+  #isCheckpointDue(): boolean {
+    if (this.#checkpointing !== undefined) return false;
+    const { entries, bytes, records } = this.state;
+    const covered = this.#checkpointed;
+    return (
+      entries - covered.entries > Math.max(checkpointEntries, covered.entries * checkpointPart) ||
+      bytes - covered.bytes > Math.max(checkpointBytes, covered.bytes * checkpointPart) ||
+      covered.records - records > Math.max(checkpointEntries, records)
+    );
+  }
+
+  /** Stores the state in the background, then gives room back. Without it opening only takes longer, so a failure ends nothing. */
+  checkpoint(hurry = false): Promise<void> {
+    return (this.#checkpointing ??= this.#writeCheckpoint(hurry)
+      .catch(() => undefined)
+      .finally(() => (this.#checkpointing = undefined)));
+  }
+
+  async #writeCheckpoint(hurry: boolean): Promise<void> {
+    const { state } = this;
+    const { entries, bytes, records, applied } = state;
+    this.#checkpointed = { entries, bytes, records };
+    await this.loglet.checkpoint(applied, dumpState(state), hurry);
+    if (!hurry) await this.loglet.release((position) => state.isNeeded(position));
   }
 
   // Reading
@@ -280,7 +326,8 @@ export class Engine implements Sink {
       : this.#decode(stored, seqnum);
   }
 
-  #decode(entry: StoredEntry, seqnum: SeqNum): LogRecord {
+  #decode(entry: StoredEntry | undefined, seqnum: SeqNum): LogRecord {
+    if (entry === undefined) throw trimmedError("the record", seqnum, seqnum);
     const record = decodeRecord(entry.bytes, seqnum, entry.time);
     this.#records.set(seqnum, record, recordBytes(record));
     return this.#withAux(record);
@@ -318,8 +365,12 @@ export class Engine implements Sink {
   /** Decides what was accepted, then closes the loglet. */
   async close(): Promise<void> {
     await this.drained();
+    const failed = this.#fault !== undefined;
     this.#fault = closedError("none");
     this.waiters.fail(closedError());
+    await this.#checkpointing;
+    const since = this.state.entries - this.#checkpointed.entries;
+    if (!failed && since > Math.max(closeEntries, this.#checkpointed.entries * closePart)) await this.checkpoint(true);
     await this.loglet.close();
   }
 }

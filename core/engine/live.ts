@@ -7,6 +7,7 @@ const chunkBits = 16;
 /** Records in a chunk; a byte holds two. */
 const chunkRecords = 1 << chunkBits;
 const chunkMask = chunkRecords - 1;
+export const liveChunkBytes = chunkRecords / 2;
 const many = 15;
 
 export class Live {
@@ -14,7 +15,7 @@ export class Live {
   readonly many = new Map<number, number>();
 
   get bytes(): number {
-    return (this.chunks.length * chunkRecords) / 2;
+    return this.chunks.length * liveChunkBytes;
   }
 
   /** Tags of a record that are not trimmed; 0 for what is gone or never was a record. */
@@ -24,7 +25,7 @@ export class Live {
   }
 
   set(ordinal: number, count: number): void {
-    while (ordinal >>> chunkBits >= this.chunks.length) this.chunks.push(new Uint8Array(chunkRecords / 2));
+    while (ordinal >>> chunkBits >= this.chunks.length) this.chunks.push(new Uint8Array(liveChunkBytes));
     this.#set(ordinal, Math.min(count, many));
     if (count >= many) this.many.set(ordinal, count);
   }

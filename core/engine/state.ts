@@ -41,12 +41,16 @@ export class State {
   /** Only of books that were ever trimmed. */
   readonly trimmed = new Map<number, Trimmed>();
   /** By tag: ordinals up to here are hidden. Shorter than the index where nothing was trimmed. */
-  trims = new Uint32Array(0);
+  trims: Uint32Array = new Uint32Array(0);
   /** Position of the last entry applied, and log time then (L9). */
   applied: SeqNum;
   time = 0;
   entries = 0;
   records = 0;
+  /** Bytes of the entries applied. */
+  bytes = 0;
+  /** Numbers of the books that ever had a record. */
+  readonly books: number[] = [];
   #sweepAt = 0;
 
   constructor(base: SeqNum) {
@@ -116,6 +120,7 @@ export class State {
       index.addToTag(tag, ordinal);
       if (watched) waiters.touch(tag);
     }
+    if (index.last(book) === 0) this.books.push(book);
     index.addToBook(book, ordinal);
     if (watched) waiters.touch(book);
     this.live.set(ordinal, tags);
@@ -210,13 +215,11 @@ export class State {
   }
 
   /** Names of the books with records that are not trimmed with their book. */
-  books(): string[] {
-    const names: string[] = [];
-    for (let book = 0; book < this.index.rows.length; book++) {
-      if (this.index.isFree(book) || this.index.scope(book) !== booksScope) continue;
-      if (this.index.last(book) > (this.trimmed.get(book)?.trim ?? 0)) names.push(this.index.name(book));
-    }
-    return names.sort();
+  bookNames(): string[] {
+    return this.books
+      .filter((book) => this.index.last(book) > (this.trimmed.get(book)?.trim ?? 0))
+      .map((book) => this.index.name(book))
+      .sort();
   }
 
   /** The last position that is hidden from a stream; `tag` undefined: from the book. */

@@ -27,6 +27,10 @@ export class Timeline {
     return found;
   }
 
+  restore(marks: readonly { readonly time: number; readonly before: SeqNum }[]): void {
+    this.#marks.push(...marks);
+  }
+
   get marks(): readonly { readonly time: number; readonly before: SeqNum }[] {
     return this.#marks;
   }

@@ -47,8 +47,20 @@ class BreakingLoglet implements Loglet {
     });
   }
 
-  read(position: Position): StoredEntry {
+  read(position: Position): StoredEntry | undefined {
     return this.#inner.read(position);
+  }
+
+  checkpoint(position: Position, slices: Iterable<Uint8Array>): Promise<void> {
+    return this.#inner.checkpoint(position, slices);
+  }
+
+  latestCheckpoint(): ReturnType<Loglet["latestCheckpoint"]> {
+    return this.#inner.latestCheckpoint();
+  }
+
+  release(isNeeded: (position: Position) => boolean): Promise<void> {
+    return this.#inner.release(isNeeded);
   }
 
   tail(): Promise<Position> {
