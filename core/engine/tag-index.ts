@@ -121,20 +121,22 @@ export class TagIndex {
   }
 
   nextInBook(book: number, from: number): number {
-    const next = this.postings.ceiling(book, from);
-    // An odd number of bounds below: `from` is behind the first and not behind the last of a run.
-    return next > from && (this.postings.rank(book, from) & 1) === 1 ? from : next;
+    return this.#isInside(book, from) ? from : this.postings.ceiling(book, from);
   }
 
   prevInBook(book: number, upTo: number): number {
-    const prev = this.postings.floor(book, upTo);
-    return prev > 0 && prev < upTo && (this.postings.rank(book, upTo) & 1) === 1 ? upTo : prev;
+    return this.#isInside(book, upTo) ? upTo : this.postings.floor(book, upTo);
+  }
+
+  /** Behind the first of a run and not behind its last: an odd number of bounds is below. */
+  #isInside(book: number, ordinal: number): boolean {
+    return (this.postings.rank(book, ordinal) & 1) === 1;
   }
 
   /** Calls `fn` with the ordinals of a book from `from` to `to`, both inclusive. */
   forEachInBook(book: number, from: number, to: number, fn: (ordinal: number) => void): void {
     for (let ordinal = this.nextInBook(book, from); ordinal !== 0 && ordinal <= to;) {
-      const inside = (this.postings.rank(book, ordinal) & 1) === 1;
+      const inside = this.#isInside(book, ordinal);
       const end = Math.min(to, inside ? this.postings.ceiling(book, ordinal) : this.#runEnd(book, ordinal));
       while (ordinal <= end) fn(ordinal++);
       ordinal = this.nextInBook(book, ordinal);
@@ -144,7 +146,7 @@ export class TagIndex {
   /** The end of the run that begins at an ordinal, which is in the list twice where the run is one long. */
   #runEnd(book: number, start: number): number {
     const next = this.postings.ceiling(book, start + 1);
-    return next !== 0 && (this.postings.rank(book, next) & 1) === 1 ? next : start;
+    return next !== 0 && this.#isInside(book, next) ? next : start;
   }
 
   /** Forgets a tag: its number and its memory are given out again. */

@@ -6,7 +6,7 @@ export const horizonMs = 3_600_000;
 const stepMs = 10_000;
 
 export class Timeline {
-  /** Ascending pairs of a time and the last position before it; the first is at or before the horizon. */
+  /** Ascending: a time, and the last position before it. What follows a mark until the next is at most a step younger. */
   readonly #marks: { readonly time: number; readonly before: SeqNum }[] = [];
 
   /** Of each batch: its time, and the position before its first. */
@@ -14,15 +14,15 @@ export class Timeline {
     const marks = this.#marks;
     if (marks.length > 0 && time - marks.at(-1)!.time < stepMs) return;
     marks.push({ time, before });
-    while (marks.length > 1 && marks[1]!.time <= time - horizonMs) marks.shift();
+    while (marks.length > 2 && marks[1]!.time + stepMs <= time - horizonMs) marks.shift();
   }
 
   /** The last position that is surely an hour old at `time`; 0 if there is none. */
   horizon(time: number): SeqNum {
     let found = 0;
-    for (const mark of this.#marks) {
-      if (mark.time > time - horizonMs) break;
-      found = mark.before;
+    for (let i = 0; i + 1 < this.#marks.length; i++) {
+      if (this.#marks[i]!.time + stepMs > time - horizonMs) break;
+      found = this.#marks[i + 1]!.before;
     }
     return found;
   }
