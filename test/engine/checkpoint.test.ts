@@ -92,16 +92,17 @@ describe("a checkpoint", () => {
         const loglet = slowly(MemoryLoglet.create());
         loglet.release = () => Promise.resolve();
         const log = await openOn(loglet);
+        let written: Promise<void> | undefined;
         for (const { book: name, tags, trim, times, checkpoint } of steps) {
           const book = log.book(name);
-          if (checkpoint) void log.engine.checkpoint();
+          if (checkpoint) written = log.engine.checkpoint();
           await book.appendAll(Array.from({ length: times }, () => ({ data: Buffer.from("x"), tags })));
           if (trim !== undefined) {
             const upTo = Math.max(0, (await book.tail()) - 1 - trim.back);
             await book.trim({ upTo, tag: trim.tag });
           }
         }
-        await log.engine.checkpoint();
+        await written;
         const before = await everything(log, tags);
         await log.close();
         const fromCheckpoint = await openOn(loglet);
