@@ -6,7 +6,8 @@
 import type { Position } from "../loglet.js";
 import type { Disk } from "./disk.js";
 import { frameHead, frameHolds, frameRoom, frameSize } from "./frame.js";
-import { headerBytes, type Segment, SegmentDraft } from "./segment.js";
+import { headerBytes } from "./header.js";
+import { type Segment, SegmentDraft } from "./segment.js";
 import { EntryTable } from "./table.js";
 
 /** A segment is rewritten when it shrinks to this part at least. */

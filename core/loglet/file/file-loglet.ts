@@ -22,14 +22,8 @@ import { corrupt, createLog, findLog, type Found } from "./recovery.js";
 import { Checkpoints } from "./checkpoints.js";
 import { compact } from "./compaction.js";
 import { scanFrames } from "./scan.js";
-import {
-  createSegment,
-  headerBytes,
-  nextSegmentBytes,
-  type Segment,
-  type SegmentSizes,
-  segmentSizes,
-} from "./segment.js";
+import { headerBytes } from "./header.js";
+import { createSegment, nextSegmentBytes, type Segment, type SegmentSizes, segmentSizes } from "./segment.js";
 
 export interface FileLogletOptions {
   readonly durability?: Exclude<Durability, "memory"> | undefined;

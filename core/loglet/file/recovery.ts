@@ -14,17 +14,8 @@ import type { Position } from "../loglet.js";
 import type { Disk } from "./disk.js";
 import { frameBatch, frameHead, frameHolds, framePosition, frameSize, frameTime, sealFrame } from "./frame.js";
 import { type ScanEnd, scanFrames } from "./scan.js";
-import {
-  createSegment,
-  decodeHeader,
-  headerBytes,
-  Segment,
-  SegmentDraft,
-  type SegmentHeader,
-  segmentName,
-  segmentNumber,
-  type SegmentSizes,
-} from "./segment.js";
+import { decodeHeader, headerBytes, type SegmentHeader, segmentName, segmentNumber } from "./header.js";
+import { createSegment, Segment, SegmentDraft, type SegmentSizes } from "./segment.js";
 import { EntryTable } from "./table.js";
 
 const chunkBytes = 1 << 20;

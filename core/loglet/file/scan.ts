@@ -11,7 +11,7 @@ import {
   frameSize,
   frameTime,
 } from "./frame.js";
-import type { Segment } from "./segment.js";
+import type { SegmentHeader } from "./header.js";
 
 const chunkBytes = 1 << 20;
 
@@ -28,6 +28,13 @@ export interface ScanEnd {
   readonly clean: boolean;
 }
 
+/** What a scan needs to know of a segment. */
+export interface Scanned {
+  readonly file: number;
+  readonly header: SegmentHeader;
+  readonly seed: number;
+}
+
 export interface ScanOptions {
   /** Where to begin: the offset of a frame, and its position. */
   readonly from: { readonly offset: number; readonly position: Position };
@@ -41,7 +48,7 @@ export interface ScanOptions {
   readonly deliver?: ((batch: Batch) => void) | undefined;
 }
 
-export function scanFrames(disk: Disk, segment: Segment, options: ScanOptions): ScanEnd {
+export function scanFrames(disk: Disk, segment: Scanned, options: ScanOptions): ScanEnd {
   const { file, header, seed } = segment;
   const { from, end, checked, found, deliver } = options;
   let chunk = Buffer.allocUnsafe(chunkBytes);
