@@ -189,6 +189,35 @@ describe("L6 room of trimmed records", () => {
     }
   });
 
+  it("is not given back where a segment is damaged, and a damaged record there is LOG_CORRUPT, not gone", async () => {
+    const folder = join(scratch(), "log");
+    const log = await openOn(folder, small);
+    await fill(log, 3000);
+    await log.close();
+    // The table behind the first segment, and a frame in it.
+    const first = segmentFiles(folder)[0]!;
+    flip(first, statSync(first).size - 30);
+    flip(first, 30_000);
+    const again = await openOn(folder, small);
+    const book = again.book("b");
+    await assert.rejects(book.readNext({ from: 250 }), { code: "LOG_CORRUPT", message: /position \d+ is damaged/ });
+    assert.equal((await book.readPrev())!.seqnum, 3000);
+    const trimAndCheckpoint = async (upTo: number): Promise<void> => {
+      await book.trim({ upTo });
+      for (let i = 0; i < 3; i++) {
+        await again.engine.checkpoint();
+        await fill(again, 1);
+      }
+    };
+    await trimAndCheckpoint(100);
+    assert.match(again.stats().checkpointFault!.message, /is damaged/);
+    // Once nothing in it is needed any more, the damage does not matter.
+    await trimAndCheckpoint(2900);
+    assert.equal(again.stats().checkpointFault, undefined);
+    assert.ok(!segmentFiles(folder).includes(first));
+    await again.close();
+  });
+
   it("is never taken from under a reader", async () => {
     const folder = join(scratch(), "log");
     const log = await openOn(folder, { segmentSizes: { min: 1 << 20, max: 1 << 20 } });

@@ -10,7 +10,7 @@
  * Called by the engine; calls disk.ts and nothing else of the system.
  */
 import { resolve } from "node:path";
-import { closedError, LogError } from "../../errors.js";
+import { closedError, corruptError, LogError } from "../../errors.js";
 import { limits } from "../../limits.js";
 import type { Clock, Durability, Recovered } from "../../types.js";
 import { LogClock, systemClock } from "../log-clock.js";
@@ -18,7 +18,7 @@ import type { Entry, Loglet, LogletStats, Position, Sink, StoredEntry } from "..
 import { realDisk, type Disk } from "./disk.js";
 import { frameHead, frameHolds, framePosition, frameRoom, frameSize, frameTime, sealFrame } from "./frame.js";
 import { FolderLock } from "./lock.js";
-import { corrupt, createLog, findLog, type Found } from "./recovery.js";
+import { createLog, findLog, type Found } from "./recovery.js";
 import { Checkpoints } from "./checkpoints.js";
 import { compact } from "./compaction.js";
 import { scanFrames } from "./scan.js";
@@ -275,6 +275,8 @@ export class FileLoglet implements Loglet {
       if (!isFull(error)) throw error;
       throw fullError(`no room for the next segment in ${this.#folder}`, error);
     }
+    // Without this, a loss of power could take the middle of the log and leave its end.
+    if (this.durability === "os") this.#disk.sync(before.file);
     before.seal(this.#disk);
     this.#segments.push(this.#segment);
   }
@@ -320,7 +322,7 @@ export class FileLoglet implements Loglet {
         },
       });
       if (position !== segment.next && !segment.header.sparse) {
-        throw corrupt(
+        throw corruptError(
           segment.path,
           offset,
           `position ${position} is damaged, of those up to ${segment.next - 1} that it must hold`,
@@ -361,14 +363,16 @@ export class FileLoglet implements Loglet {
 
   // Checkpoints and room
 
-  checkpoint(position: Position, slices: Iterable<Uint8Array>, hurry: boolean): Promise<void> {
+  async checkpoint(position: Position, slices: Iterable<Uint8Array>, hurry: boolean): Promise<void> {
+    // What it covers must not be less safe than itself.
+    if (this.durability === "os") await this.#disk.syncLater(this.#segment.file);
     return this.#checkpoints.write(position, slices, hurry);
   }
 
   latestCheckpoint(): Promise<{ readonly position: Position; readonly state: Buffer } | undefined> {
     const found = this.#checkpoints.latest(this.#segment.next - 1);
     if (found === undefined && this.#released) {
-      throw corrupt(
+      throw corruptError(
         this.#folder,
         0,
         "no checkpoint holds, and entries that are trimmed away are needed without one; `boki repair` makes a state of what is left",
@@ -377,18 +381,11 @@ export class FileLoglet implements Loglet {
     return Promise.resolve(found);
   }
 
-  async release(isNeeded: (position: Position) => boolean): Promise<void> {
+  async release(isNeeded: (position: Position) => boolean, signal: AbortSignal): Promise<void> {
     if (this.#releasing) return;
     this.#releasing = true;
     try {
-      await compact(
-        this.#disk,
-        this.#folder,
-        this.#segments,
-        this.#checkpoints.covered,
-        isNeeded,
-        () => this.#closing !== undefined,
-      );
+      await compact(this.#disk, this.#folder, this.#segments, this.#checkpoints.covered, isNeeded, signal);
     } finally {
       this.#releasing = false;
     }
@@ -473,7 +470,7 @@ function openFrame(bytes: Buffer, position: Position, segment: Segment, offset: 
     framePosition(bytes, 0) !== position ||
     !frameHolds(bytes, 0, size, segment.seed)
   ) {
-    throw corrupt(segment.path, offset, `the record at position ${position} does not match its checksum`);
+    throw corruptError(segment.path, offset, `the record at position ${position} does not match its checksum`);
   }
   return { bytes: bytes.subarray(frameHead, size), time: frameTime(bytes, 0) };
 }
