@@ -49,6 +49,15 @@ export async function compact(
   }
 }
 
+export async function isMostlyDead(
+  disk: Disk,
+  segment: Segment,
+  isNeeded: (position: Position) => boolean,
+): Promise<boolean> {
+  const { bytes, all } = await weigh(disk, segment, isNeeded);
+  return bytes < all * keepMax;
+}
+
 async function weigh(
   disk: Disk,
   segment: Segment,
@@ -60,7 +69,8 @@ async function weigh(
     if (isNeeded(position)) needed++;
   }
   // Only now, so that a segment of which nothing is needed may be damaged.
-  if (needed === 0) return { needed, bytes: 0, all: segment.header.size - headerBytes };
+  if (needed === 0)
+    return { needed, bytes: 0, all: segment.next === segment.base ? 0 : segment.header.size - headerBytes };
   const table = segment.table(disk);
   let bytes = 0;
   for (let place = 0; place < table.count; place++) {

@@ -20,7 +20,7 @@ import { frameHead, frameHolds, framePosition, frameRoom, frameSize, frameTime, 
 import { FolderLock } from "./lock.js";
 import { createLog, findLog, type Found } from "./recovery.js";
 import { Checkpoints } from "./checkpoints.js";
-import { compact } from "./compaction.js";
+import { compact, isMostlyDead } from "./compaction.js";
 import { scanFrames } from "./scan.js";
 import { headerBytes } from "./header.js";
 import { createSegment, nextSegmentBytes, type Segment, type SegmentSizes, segmentSizes } from "./segment.js";
@@ -385,9 +385,22 @@ export class FileLoglet implements Loglet {
     if (this.#releasing) return;
     this.#releasing = true;
     try {
+      // So that it can be given back too, once checkpoints cover it.
+      if (await isMostlyDead(this.#disk, this.#segment, isNeeded)) this.#sealLast();
       await compact(this.#disk, this.#folder, this.#segments, this.#checkpoints.covered, isNeeded, signal);
     } finally {
       this.#releasing = false;
+    }
+  }
+
+  /** Begins a new segment before the last one is full. Not while it is being written to: there is a next time. */
+  #sealLast(): void {
+    if (this.#writing !== undefined || this.#fault !== undefined || this.#closing !== undefined) return;
+    if (this.#segment.end - headerBytes < this.#segmentSizes.min / 2) return;
+    try {
+      this.#nextSegment(0);
+    } catch (error) {
+      throw this.#poison(error);
     }
   }
 
