@@ -364,9 +364,15 @@ export class FileLoglet implements Loglet {
   // Checkpoints and room
 
   async checkpoint(position: Position, slices: Iterable<Uint8Array>, hurry: boolean): Promise<void> {
-    // What it covers must not be less safe than itself.
-    if (this.durability === "os") await this.#disk.syncLater(this.#segment.file);
-    return this.#checkpoints.write(position, slices, hurry);
+    try {
+      // What it covers must not be less safe than itself.
+      if (this.durability === "os") await this.#disk.syncLater(this.#segment.file);
+      await this.#checkpoints.write(position, slices, hurry);
+    } catch (error) {
+      const what = isFull(error) ? "there is no room for it; free some" : (error as Error).message;
+      const message = `a checkpoint could not be written in ${this.#folder}: ${what}. The log goes on without it`;
+      throw new LogError(isFull(error) ? "LOG_FULL" : "LOG_IO", message, { retryable: true, cause: error });
+    }
   }
 
   latestCheckpoint(): Promise<{ readonly position: Position; readonly state: Buffer } | undefined> {
