@@ -8,6 +8,7 @@ export type LogErrorCode =
   | "LOG_LOCKED"
   | "LOG_TOO_LARGE"
   | "LOG_FULL"
+  | "LOG_UNAVAILABLE"
   | "LOG_ABORTED"
   | "LOG_IO"
   | "LOG_CORRUPT"

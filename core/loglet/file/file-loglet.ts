@@ -12,12 +12,13 @@
 import { resolve } from "node:path";
 import { closedError, LogError } from "../../errors.js";
 import { limits } from "../../limits.js";
+import { drawId, systemRandom } from "../../random.js";
 import type { Clock, Durability, Recovered } from "../../types.js";
-import { LogClock, systemClock } from "../log-clock.js";
+import { LogClock, systemClock, wallTime } from "../log-clock.js";
 import type { Entry, Loglet, LogletStats, Position, Sink, StoredEntry } from "../loglet.js";
-import { realDisk, type Disk } from "./disk.js";
+import type { Disk, DiskLock } from "./disk.js";
 import { frameHead, frameHolds, framePosition, frameRoom, frameSize, frameTime, sealFrame } from "./frame.js";
-import { FolderLock } from "./lock.js";
+import { realDisk } from "./real-disk.js";
 import { corrupt, createLog, findLog, type Found } from "./recovery.js";
 import { scanSegment } from "./scan.js";
 import { createSegment, headerBytes, nextSegmentBytes, type Segment } from "./segment.js";
@@ -26,6 +27,7 @@ export interface FileLogletOptions {
   readonly durability?: Exclude<Durability, "memory"> | undefined;
   readonly io?: "main" | "worker" | "auto" | undefined;
   readonly clock?: Clock | undefined;
+  readonly random?: (() => number) | undefined;
   readonly disk?: Disk | undefined;
 }
 
@@ -56,10 +58,9 @@ export class FileLoglet implements Loglet {
   readonly depth = 1;
   readonly #disk: Disk;
   readonly #folder: string;
-  readonly #lock: FolderLock;
+  readonly #lock: DiskLock;
   readonly #io: "main" | "worker" | "auto";
   readonly #clock: LogClock;
-  readonly #now: () => number;
   readonly #segments: Segment[];
   #segment: Segment;
   #sink: Sink | undefined;
@@ -80,15 +81,13 @@ export class FileLoglet implements Loglet {
   #syncMs = 0;
   #syncElsewhere: boolean;
 
-  private constructor(folder: string, lock: FolderLock, found: Found, options: FileLogletOptions) {
-    const clock = options.clock ?? systemClock;
+  private constructor(folder: string, lock: DiskLock, found: Found, options: FileLogletOptions) {
     this.#folder = folder;
     this.#lock = lock;
     this.#disk = options.disk ?? realDisk;
     this.#io = options.io ?? "auto";
     this.#syncElsewhere = this.#io === "worker";
-    this.#clock = new LogClock(clock, found.time);
-    this.#now = () => clock.now();
+    this.#clock = new LogClock(options.clock ?? systemClock, found.time);
     this.#segments = found.segments;
     this.#segment = found.segments.at(-1)!;
     this.#clean = found.clean;
@@ -102,12 +101,14 @@ export class FileLoglet implements Loglet {
   static async open(directory: string, options: FileLogletOptions = {}): Promise<FileLoglet> {
     const folder = resolve(directory);
     const disk = options.disk ?? realDisk;
-    let lock: FolderLock | undefined;
+    let lock: DiskLock | undefined;
     try {
       disk.makeFolder(folder);
-      lock = await FolderLock.acquire(folder);
-      const now = (options.clock ?? systemClock).now();
-      const found = findLog(disk, folder) ?? createLog(disk, folder, options.durability ?? "disk", now);
+      lock = await disk.lock(folder);
+      const now = wallTime(options.clock ?? systemClock);
+      const found =
+        findLog(disk, folder) ??
+        createLog(disk, folder, options.durability ?? "disk", now, drawId(options.random ?? systemRandom));
       return new FileLoglet(folder, lock, found, options);
     } catch (error) {
       await lock?.release();
@@ -255,7 +256,7 @@ export class FileLoglet implements Loglet {
         base: before.next,
         size,
         durability: this.durability,
-        created: Math.max(0, Math.floor(this.#now())),
+        created: this.#clock.wall(),
       });
     } catch (error) {
       if (!isFull(error)) throw error;
@@ -273,9 +274,9 @@ export class FileLoglet implements Loglet {
     else if (this.#syncMs < fastSyncMs) this.#syncElsewhere = false;
   }
 
-  /** The fault that ends all writing; a full disk is none. */
+  /** The fault that ends all writing; a full disk is none, nor is a clock that gave no time: nothing was written. */
   #poison(cause: unknown): LogError {
-    if (cause instanceof LogError && cause.code === "LOG_FULL") return cause;
+    if (cause instanceof LogError && cause.outcome === "none") return cause;
     const what = cause instanceof Error ? cause.message : String(cause);
     this.#fault ??= new LogError("LOG_IO", `writing ${this.#segment.path} failed: ${what}; open the log again`, {
       outcome: "unknown",
@@ -385,7 +386,7 @@ export class FileLoglet implements Loglet {
     const segment = this.#segment;
     if (this.#clean || this.#fault !== undefined || segment.room < frameHead) return;
     const mark = Buffer.alloc(frameHead);
-    sealFrame(mark, 0, 0, segment.next, this.#clock.stamp(), segment.batch + 1, 0, segment.seed);
+    sealFrame(mark, 0, 0, segment.next, this.#clock.last, segment.batch + 1, 0, segment.seed);
     try {
       this.#disk.write(segment.file, mark, frameHead, segment.end);
       this.#disk.sync(segment.file);
@@ -441,7 +442,7 @@ function readError(error: unknown, segment: Segment): LogError {
 }
 
 function openError(error: unknown, folder: string): unknown {
-  if (error instanceof LogError) return error;
+  if (error instanceof LogError || error instanceof TypeError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === "ENOTDIR" || code === "EEXIST") {
     return new LogError("LOG_NOT_A_LOG", `${folder} is a file; a log is a folder: give an empty or a new one`, {

@@ -6,7 +6,6 @@
  * `LOG_CORRUPT`. What is only in the page cache is not trusted: after an unclean end the good frames are copied into a new
  * file, which is synced before anything is read.
  */
-import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { LogError } from "../../errors.js";
 import type { Recovered } from "../../types.js";
@@ -38,9 +37,9 @@ export interface Found {
 }
 
 /** Makes a log in an empty folder. */
-export function createLog(disk: Disk, folder: string, durability: "disk" | "os", now: number): Found {
+export function createLog(disk: Disk, folder: string, durability: "disk" | "os", now: number, logId: string): Found {
   const header: SegmentHeader = {
-    logId: randomBytes(16).toString("hex"),
+    logId,
     number: 1,
     base: 1,
     size: segmentBytesMin,
