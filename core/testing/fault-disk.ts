@@ -14,7 +14,7 @@
  *
  * Files are in fault-file.ts, names in fault-names.ts.
  */
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { LogError } from "../errors.js";
 import { readAll, writeAll, type Disk, type DiskLock } from "../loglet/file/disk.js";
 import { pageBytes, type FaultFile } from "./fault-file.js";
@@ -140,8 +140,8 @@ export class FaultDisk implements Disk {
   list(path: string): string[] {
     return this.#call("list", path, () => {
       this.#checkFolder("list", path);
-      const inside = [...this.#names.paths(), ...this.#folders].filter((name) => name !== "/" && dirname(name) === path);
-      return inside.map((name) => name.slice(path === "/" ? 1 : path.length + 1)).sort();
+      const inside = [...this.#names.paths(), ...this.#folders].filter((name) => dirname(name) === path && name !== path);
+      return inside.map((name) => basename(name)).sort();
     });
   }
 
@@ -192,7 +192,10 @@ export class FaultDisk implements Disk {
         return written;
       };
       // A write that fails may have written a part.
-      const part = (): unknown => put(1 + Math.floor(this.#random() * count));
+      const part = (): void => {
+        const bytes = Math.floor(Math.max(0, this.#random() * 2 - 1) * (count + 1));
+        if (bytes > 0) put(bytes);
+      };
       return this.#call("write", this.#path(file), () => put(this.#some(count)), part);
     };
     writeAll(write, length, position);
@@ -258,13 +261,11 @@ export class FaultDisk implements Disk {
     const failure = this.#failure(operation, path);
     if (failure === undefined) return act();
     const { error, underWay } = failure;
-    if (underWay && this.#random() < 0.5) {
-      try {
-        if (failing !== undefined) failing();
-        else if (!this.#powered) act();
-      } catch {
-        // It would have failed anyhow.
-      }
+    try {
+      if (underWay && failing !== undefined) failing();
+      else if (underWay && !this.#powered && this.#random() < 0.5) act();
+    } catch {
+      // It would have failed anyhow.
     }
     throw error;
   }
