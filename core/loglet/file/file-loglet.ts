@@ -182,6 +182,8 @@ export class FileLoglet implements Loglet {
     try {
       this.#segment.write(this.#disk, staging.bytes, staging.to - staging.from);
     } catch (error) {
+      // It holds what is not in the log: the next batch comes to the same place, and must not be read from here.
+      staging.segment = undefined;
       if (!isFull(error)) throw error;
       this.#segment.takeBack(this.#disk);
       throw fullError(`no room for ${staging.to - staging.from} more bytes in ${this.#segment.path}`, error);

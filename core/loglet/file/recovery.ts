@@ -120,6 +120,8 @@ function openLast(disk: Disk, folder: string, segments: Segment[]): Omit<Found, 
   const behind = lastNonZero(disk, file, end.offset, header.size) - end.offset;
   if (end.clean && behind === 0) {
     disk.truncate(file, header.size);
+    // An opening that failed or was killed behind its rename has left a whole file whose name a power loss takes back.
+    disk.syncFolder(folder);
     return { recovered: undefined, clean: true, time: end.time };
   }
 
