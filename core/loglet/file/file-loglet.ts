@@ -209,7 +209,6 @@ export class FileLoglet implements Loglet {
       this.#times[i] = time;
       at += frameRoom(size);
     }
-    segment.batch = batch;
     staging.segment = segment;
     staging.from = segment.end;
     staging.to = segment.end + at;
@@ -234,6 +233,8 @@ export class FileLoglet implements Loglet {
     const shift = staging.from - frameHead;
     for (let i = 0; i < count; i++) segment.addOffset(shift + this.#starts[i]!);
     segment.end = staging.to;
+    // Only now: recovery takes a gap in these numbers for damage, and a batch that a full disk refused leaves nothing.
+    segment.batch++;
     this.#batches++;
     this.#logBytes += staging.to - staging.from;
     this.#sink?.entries({
