@@ -9,6 +9,9 @@ const url = "file:/log";
 const books = ["x", "y"] as const;
 const tags = ["a", "b", "c", "d"] as const;
 
+/** What an opening may fail with when a call of the disk fails. */
+const failures = new Set(["LOG_IO", "LOG_FULL"]);
+
 /** A log on a disk, what is known of it, and appends under way. */
 class World {
   readonly random: () => number;
@@ -42,7 +45,7 @@ class World {
         break;
       } catch (error) {
         if (!this.disk.powered) return false;
-        if (!this.faulty || tries === 5 || (error as { code?: string }).code !== "LOG_IO") throw error;
+        if (!this.faulty || tries === 5 || !failures.has((error as { code?: string }).code ?? "")) throw error;
       }
     }
     this.history.session++;
@@ -199,9 +202,9 @@ const commands: readonly { readonly name: string; readonly weight: number; run(w
     weight: 3,
     run: async (world) => {
       await world.settle();
-      const operation = world.oneOf<DiskOperation>(["sync", "sync", "sync", "write", "truncate", "rename", "syncFolder"]);
+      const operation = world.oneOf<DiskOperation>(["sync", "sync", "write", "truncate", "rename", "syncFolder", "open"]);
       world.faulty = true;
-      world.disk.failNext(operation, "EIO", { after: world.upTo(3) });
+      world.disk.failNext(operation, world.oneOf(["EIO", "EIO", "ENOSPC"]), { after: world.upTo(3) });
       for (let left = world.upTo(20); left > 0; left--) world.append(world.any());
       if (world.random() < 0.3) world.append({ ...world.any(), size: 3_000_000 });
       await world.close();

@@ -120,6 +120,11 @@ function openLast(disk: Disk, folder: string, segments: Segment[]): Omit<Found, 
   const behind = lastNonZero(disk, file, end.offset, header.size) - end.offset;
   if (end.clean && behind === 0) {
     disk.truncate(file, header.size);
+    // If the sync of that close failed, the mark may be in the page cache only, and count as written. Its page is written
+    // again, so that the sync of what comes behind it takes it along.
+    const mark = Buffer.alloc(frameHead);
+    disk.read(file, mark, frameHead, end.offset - frameHead);
+    disk.write(file, mark, frameHead, end.offset - frameHead);
     // An opening that failed or was killed behind its rename has left a whole file whose name a power loss takes back.
     disk.syncFolder(folder);
     return { recovered: undefined, clean: true, time: end.time };

@@ -113,11 +113,17 @@ export function createSegment(
     disk.truncate(file, header.size);
     disk.sync(file);
     disk.rename(temporary, path);
-    disk.syncFolder(folder);
   } catch (error) {
     disk.close(file);
     disk.remove(temporary);
     throw error;
+  }
+  try {
+    disk.syncFolder(folder);
+  } catch (error) {
+    disk.close(file);
+    // The file is there, perhaps for good: this is no full disk, after which the segment before could be gone on with.
+    throw new Error(`the folder could not be synced: ${(error as Error).message}`, { cause: error });
   }
   return new Segment(path, file, header);
 }
