@@ -134,8 +134,7 @@ async function parse(url: unknown, disk: Disk): Promise<Place> {
     if (written === "") throw new TypeError('the url "file:" names no folder; write for example "file:./data"');
     if (written.includes("\0")) throw new TypeError(`the folder in ${show(url)} has a zero byte`);
     const path = resolve(url.startsWith("file:///") ? fileURLToPath(url) : written);
-    const key =
-      disk === realDisk ? `file:${await realpath(path).catch(() => path)}` : `file#${diskName(disk)}:${path}`;
+    const key = disk === realDisk ? `file:${await realpath(path).catch(() => path)}` : `file#${diskName(disk)}:${path}`;
     return { scheme: "file", name: path, key };
   }
   throw new TypeError(`${show(url)} is no url of a log; use "memory:", "memory:NAME", "file:DIR" or "file:///DIR"`);

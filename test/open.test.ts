@@ -37,7 +37,10 @@ describe("a disk under a log", () => {
 
   it("is a place of its own: one url is one log on each disk, and the same one for all who open it there", async () => {
     const disks = [new FaultDisk({ seed: 1 }), new FaultDisk({ seed: 1 })] as const;
-    const [first, other] = [await openLog("file:/log", { disk: disks[0] }), await openLog("file:/log", { disk: disks[1] })];
+    const [first, other] = [
+      await openLog("file:/log", { disk: disks[0] }),
+      await openLog("file:/log", { disk: disks[1] }),
+    ];
     const same = await openLog("file:/log/.", { disk: disks[0] });
     assert.notEqual(first.id, other.id);
     assert.equal(first.id, same.id);
@@ -54,7 +57,10 @@ describe("a disk under a log", () => {
         message: /disk must be a Disk/,
       });
     }
-    await assert.rejects(openLog("memory:", { disk: new FaultDisk() }), { name: "TypeError", message: /disk is not for/ });
+    await assert.rejects(openLog("memory:", { disk: new FaultDisk() }), {
+      name: "TypeError",
+      message: /disk is not for/,
+    });
   });
 });
 
@@ -78,14 +84,20 @@ describe("a source of chance under a log", () => {
   it("that gives something else than [0, 1) is refused with the value", async () => {
     for (const value of [...wrong, 1]) {
       const random = (): number => value as number;
-      for (const [url, options] of [["memory:", {}], ["file:/log", { disk: new FaultDisk() }]] as const) {
+      for (const [url, options] of [
+        ["memory:", {}],
+        ["file:/log", { disk: new FaultDisk() }],
+      ] as const) {
         await assert.rejects(openLog(url, { ...options, random }), {
           name: "TypeError",
           message: new RegExp(`random\\(\\) gave "?${String(value)}`),
         });
       }
     }
-    await assert.rejects(openLog("memory:", { random: 4 as unknown as () => number }), { name: "TypeError", message: /random/ });
+    await assert.rejects(openLog("memory:", { random: 4 as unknown as () => number }), {
+      name: "TypeError",
+      message: /random/,
+    });
   });
 });
 
@@ -103,7 +115,10 @@ describe("L9 a clock under a log that gives what is no time", () => {
     }
   });
 
-  for (const [url, where] of [["memory:", "in memory"], ["file:/log", "in a folder"]] as const) {
+  for (const [url, where] of [
+    ["memory:", "in memory"],
+    ["file:/log", "in a folder"],
+  ] as const) {
     it(`later: refuses appends and does nothing else, ${where}`, async () => {
       const clock = new OddClock(1000);
       const options = url === "memory:" ? { clock } : { clock, disk: new FaultDisk() };

@@ -140,7 +140,9 @@ export class FaultDisk implements Disk {
   list(path: string): string[] {
     return this.#call("list", path, () => {
       this.#checkFolder("list", path);
-      const inside = [...this.#names.paths(), ...this.#folders].filter((name) => dirname(name) === path && name !== path);
+      const inside = [...this.#names.paths(), ...this.#folders].filter(
+        (name) => dirname(name) === path && name !== path,
+      );
       return inside.map((name) => basename(name)).sort();
     });
   }

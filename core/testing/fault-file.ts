@@ -95,8 +95,9 @@ export class FaultFile {
    */
   failSync(random: () => number): void {
     for (const [page, unsafe] of this.#unsafe) {
-      if (random() < 0.5) unsafe.disk = unsafe.later.at(-1)?.value ?? unsafe.disk;
-      else if (this.#cache.has(page) && random() < 0.5) this.#cache.set(page, unsafe.disk);
+      const fate = pick(random, ["written", "in memory", "gone"]);
+      if (fate === "written") unsafe.disk = unsafe.later.at(-1)?.value ?? unsafe.disk;
+      if (fate === "gone" && this.#cache.has(page)) this.#cache.set(page, unsafe.disk);
       unsafe.later = [];
       if (unsafe.disk === this.#cached(page)) this.#unsafe.delete(page);
     }

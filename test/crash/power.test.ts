@@ -38,7 +38,12 @@ class World {
 
   /** Opens the log and checks it. False if the power went meanwhile. */
   async open(): Promise<boolean> {
-    const options = { disk: this.disk, clock: this.clock, random: this.random, io: this.oneOf(["main", "worker"]) } as const;
+    const options = {
+      disk: this.disk,
+      clock: this.clock,
+      random: this.random,
+      io: this.oneOf(["main", "worker"]),
+    } as const;
     for (let tries = 0; ; tries++) {
       try {
         this.log = await openLog(url, { ...options, cacheBytes: this.oneOf([0, 100_000]) });
@@ -73,13 +78,19 @@ class World {
     const book = this.log.book(draft.book);
     const answer: Promise<AppendResult> =
       unless === undefined ? book.append(data, { tags }) : book.append(data, { tags, unless });
-    this.#wait([call], answer.then((result) => [result]));
+    this.#wait(
+      [call],
+      answer.then((result) => [result]),
+    );
   }
 
   appendAll(book: string, drafts: readonly Omit<Draft, "book">[]): void {
     const begun = drafts.map((draft) => this.history.begin({ ...draft, book }));
     const answer = this.log.book(book).appendAll(begun.map(({ input }) => input));
-    this.#wait(begun.map(({ call }) => call), answer);
+    this.#wait(
+      begun.map(({ call }) => call),
+      answer,
+    );
   }
 
   #wait(calls: readonly Call[], answer: Promise<readonly AppendResult[]>): void {
@@ -116,102 +127,115 @@ class World {
 }
 
 /** What may be done to a log, and how often. */
-const commands: readonly { readonly name: string; readonly weight: number; run(world: World): void | Promise<void> }[] = [
-  { name: "append", weight: 30, run: (world) => world.append(world.any()) },
-  { name: "append and wait", weight: 10, run: (world) => (world.append(world.any()), world.settle()) },
-  { name: "let the event loop turn", weight: 15, run: () => new Promise((resolve) => setImmediate(resolve)) },
-  {
-    name: "burst",
-    weight: 10,
-    run: (world) => {
-      for (let left = 2 + world.upTo(28); left > 0; left--) world.append(world.any());
+const commands: readonly { readonly name: string; readonly weight: number; run(world: World): void | Promise<void> }[] =
+  [
+    { name: "append", weight: 30, run: (world) => world.append(world.any()) },
+    { name: "append and wait", weight: 10, run: (world) => (world.append(world.any()), world.settle()) },
+    { name: "let the event loop turn", weight: 15, run: () => new Promise((resolve) => setImmediate(resolve)) },
+    {
+      name: "burst",
+      weight: 10,
+      run: (world) => {
+        for (let left = 2 + world.upTo(28); left > 0; left--) world.append(world.any());
+      },
     },
-  },
-  {
-    name: "appendAll",
-    weight: 8,
-    run: (world) => world.appendAll(world.oneOf(books), Array.from({ length: world.upTo(12) }, () => world.any())),
-  },
-  {
-    // Segments have 4 MiB at first, so this goes over to the next one now and then.
-    name: "large append",
-    weight: 3,
-    run: (world) => world.append({ ...world.any(), size: 1_000_000 + world.upTo(2_500_000) }),
-  },
-  {
-    name: "conditions decide by what is there",
-    weight: 5,
-    run: async (world) => {
-      await world.settle();
-      const [book, tag] = [world.oneOf(books), world.oneOf(tags)];
-      const last = world.history.last(book, tag);
-      if (last === 0) return;
-      world.append({ book, tags: [], unless: [{ tag, after: last - 1 }], size: 0 });
-      world.append({ book, tags: [tag], unless: [{ tag, after: last }], size: 1 });
-      await world.settle();
-      const [against, with_] = world.history.calls.slice(-2) as [Call, Call];
-      assert.notEqual(against.state, "there", `L3 ${tag} after ${last - 1}`);
-      assert.notEqual(with_.state, "refused", `L3 ${tag} after ${last}`);
+    {
+      name: "appendAll",
+      weight: 8,
+      run: (world) =>
+        world.appendAll(
+          world.oneOf(books),
+          Array.from({ length: world.upTo(12) }, () => world.any()),
+        ),
     },
-  },
-  {
-    name: "read back",
-    weight: 5,
-    run: async (world) => {
-      const there = world.history.calls.filter(({ state }) => state === "there");
-      if (there.length === 0) return;
-      const call = world.oneOf(there);
-      const record = await world.log
-        .book(call.book)
-        .readNext({ tag: call.tags.at(-1) })
-        .catch((error: unknown) => {
-          if (world.disk.powered) throw error;
-        });
-      if (world.disk.powered) assert.equal(record?.seqnum, call.seqnum, `L4 #${call.id} can be read`);
+    {
+      // Segments have 4 MiB at first, so this goes over to the next one now and then.
+      name: "large append",
+      weight: 3,
+      run: (world) => world.append({ ...world.any(), size: 1_000_000 + world.upTo(2_500_000) }),
     },
-  },
-  {
-    name: "let time pass, or jump",
-    weight: 5,
-    run: (world) => {
-      world.clock.advance(world.upTo(5000));
-      if (world.random() < 0.2) world.clock.setWall(world.clock.now() + world.upTo(200_000) - 100_000);
+    {
+      name: "conditions decide by what is there",
+      weight: 5,
+      run: async (world) => {
+        await world.settle();
+        const [book, tag] = [world.oneOf(books), world.oneOf(tags)];
+        const last = world.history.last(book, tag);
+        if (last === 0) return;
+        world.append({ book, tags: [], unless: [{ tag, after: last - 1 }], size: 0 });
+        world.append({ book, tags: [tag], unless: [{ tag, after: last }], size: 1 });
+        await world.settle();
+        const [against, with_] = world.history.calls.slice(-2) as [Call, Call];
+        assert.notEqual(against.state, "there", `L3 ${tag} after ${last - 1}`);
+        assert.notEqual(with_.state, "refused", `L3 ${tag} after ${last}`);
+      },
     },
-  },
-  {
-    name: "a full disk, for a while",
-    weight: 2,
-    run: async (world) => {
-      await world.settle();
-      world.disk.capacityBytes = world.disk.usedBytes + world.upTo(300_000);
-      for (let left = world.upTo(40); left > 0; left--) world.append(world.any());
-      await world.settle();
-      world.disk.capacityBytes = Infinity;
+    {
+      name: "read back",
+      weight: 5,
+      run: async (world) => {
+        const there = world.history.calls.filter(({ state }) => state === "there");
+        if (there.length === 0) return;
+        const call = world.oneOf(there);
+        const record = await world.log
+          .book(call.book)
+          .readNext({ tag: call.tags.at(-1) })
+          .catch((error: unknown) => {
+            if (world.disk.powered) throw error;
+          });
+        if (world.disk.powered) assert.equal(record?.seqnum, call.seqnum, `L4 #${call.id} can be read`);
+      },
     },
-  },
-  {
-    name: "close in order and open again",
-    weight: 3,
-    run: async (world) => {
-      await world.close();
-      await world.open();
+    {
+      name: "let time pass, or jump",
+      weight: 5,
+      run: (world) => {
+        world.clock.advance(world.upTo(5000));
+        if (world.random() < 0.2) world.clock.setWall(world.clock.now() + world.upTo(200_000) - 100_000);
+      },
     },
-  },
-  {
-    name: "a call of the disk fails, and the log is opened again",
-    weight: 3,
-    run: async (world) => {
-      await world.settle();
-      const operation = world.oneOf<DiskOperation>(["sync", "sync", "write", "truncate", "rename", "syncFolder", "open"]);
-      world.faulty = true;
-      world.disk.failNext(operation, world.oneOf(["EIO", "EIO", "ENOSPC"]), { after: world.upTo(3) });
-      for (let left = world.upTo(20); left > 0; left--) world.append(world.any());
-      if (world.random() < 0.3) world.append({ ...world.any(), size: 3_000_000 });
-      await world.close();
-      await world.open();
+    {
+      name: "a full disk, for a while",
+      weight: 2,
+      run: async (world) => {
+        await world.settle();
+        world.disk.capacityBytes = world.disk.usedBytes + world.upTo(300_000);
+        for (let left = world.upTo(40); left > 0; left--) world.append(world.any());
+        await world.settle();
+        world.disk.capacityBytes = Infinity;
+      },
     },
-  },
-];
+    {
+      name: "close in order and open again",
+      weight: 3,
+      run: async (world) => {
+        await world.close();
+        await world.open();
+      },
+    },
+    {
+      name: "a call of the disk fails, and the log is opened again",
+      weight: 3,
+      run: async (world) => {
+        await world.settle();
+        const operation = world.oneOf<DiskOperation>([
+          "sync",
+          "sync",
+          "write",
+          "truncate",
+          "rename",
+          "syncFolder",
+          "open",
+        ]);
+        world.faulty = true;
+        world.disk.failNext(operation, world.oneOf(["EIO", "EIO", "ENOSPC"]), { after: world.upTo(3) });
+        for (let left = world.upTo(20); left > 0; left--) world.append(world.any());
+        if (world.random() < 0.3) world.append({ ...world.any(), size: 3_000_000 });
+        await world.close();
+        await world.open();
+      },
+    },
+  ];
 
 const weights = commands.reduce((sum, { weight }) => sum + weight, 0);
 

@@ -111,7 +111,9 @@ describe("FaultDisk", () => {
       (disk) => {
         const bytes = contents(disk, "/d/f")!;
         const pages = [0, 1, 2].map((i) => bytes.subarray(i * page, (i + 1) * page));
-        return pages.map((one) => (one.every((byte) => byte === one[0]) ? String.fromCharCode(one[0]!) : "torn")).join(" ");
+        return pages
+          .map((one) => (one.every((byte) => byte === one[0]) ? String.fromCharCode(one[0]!) : "torn"))
+          .join(" ");
       },
     );
     for (const whole of ["a a a", "b b b", "a b a", "b a b", "a a b", "b a a"]) {
@@ -180,7 +182,8 @@ describe("FaultDisk", () => {
     disk.cutPowerAfter(1);
     assert.equal(disk.size(file), 1);
     assert.ok(disk.powered);
-    for (const [name, call] of Object.entries(calls)) assert.throws(call, { code: "EIO", message: /power is off/ }, name);
+    for (const [name, call] of Object.entries(calls))
+      assert.throws(call, { code: "EIO", message: /power is off/ }, name);
     await assert.rejects(disk.syncLater(file), { code: "EIO" });
     await assert.rejects(disk.readLater(file, Buffer.alloc(1), 1, 0), { code: "EIO" });
     await assert.rejects(disk.lock("/d"), { code: "EIO" });
