@@ -108,11 +108,28 @@ export class FaultDisk implements Disk {
    * what it might have found as well.
    */
   powerLoss(): FaultDisk {
+    const next = this.#successor();
+    next.#names = this.#names.afterPowerLoss(this.#random);
+    return next;
+  }
+
+  /**
+   * The process is gone, the system goes on: every call of this disk fails from now on. Gives the disk as the next process
+   * finds it, with all that was written, of which a later power loss may still take what was not synced.
+   */
+  kill(): FaultDisk {
+    const next = this.#successor();
+    next.#names = this.#names;
+    return next;
+  }
+
+  #successor(): FaultDisk {
     this.#powered = false;
     const seed = Math.floor(this.#random() * 2 ** 32);
     const next = new FaultDisk({ ...this.#options, seed, capacityBytes: this.capacityBytes });
-    next.#names = this.#names.afterPowerLoss(this.#random);
     next.#folders = new Set(this.#folders);
+    // Versions of files go by it.
+    next.#operations = this.#operations;
     return next;
   }
 

@@ -42,12 +42,13 @@ export class FaultFile {
 
   read(target: Uint8Array, at: number, length: number, position: number): number {
     const bytes = Math.max(0, Math.min(length, this.#size - position));
+    target.fill(0, at, at + bytes);
     for (let done = 0; done < bytes;) {
       const [page, from] = place(position + done);
       const count = Math.min(pageBytes - from, bytes - done);
       const cached = this.#cache.get(page);
-      if (cached === undefined) target.fill(0, at + done, at + done + count);
-      else target.set(from === 0 && count === pageBytes ? cached : cached.subarray(from, from + count), at + done);
+      if (cached !== undefined)
+        target.set(count === pageBytes ? cached : cached.subarray(from, from + count), at + done);
       done += count;
     }
     return bytes;

@@ -222,6 +222,29 @@ describe("FaultDisk", () => {
     assert.deepEqual([...seen.keys()].sort(), ["new, then new", "new, then old", "old, then old"]);
   });
 
+  it("when the process is killed keeps all that was written, and loses what was not synced with the power later", () => {
+    const act = (disk: FaultDisk): void => {
+      const file = durable(disk, "/d/f", Buffer.from("old"));
+      disk.write(file, Buffer.from("new"), 3, 0);
+    };
+    const disk = make();
+    act(disk);
+    const next = disk.kill();
+    assert.throws(() => disk.list("/d"), { code: "EIO" });
+    assert.equal(contents(next, "/d/f")!.toString(), "new");
+    const left = new Set(Array.from({ length: 50 }, () => contents(next.powerLoss(), "/d/f")!.toString()));
+    assert.deepEqual([...left].sort(), ["new", "old"]);
+  });
+
+  it("after a kill syncs what the dead process wrote, also later", async () => {
+    const disk = make();
+    const file = durable(disk, "/d/f", Buffer.from("old"));
+    disk.write(file, Buffer.from("new"), 3, 0);
+    const next = disk.kill();
+    await next.syncLater(next.open("/d/f", "update"));
+    assert.equal(contents(next.powerLoss(), "/d/f")!.toString(), "new");
+  });
+
   it("does not take along in a sync what is written while that is under way", async () => {
     const left = new Set<string>();
     for (let seed = 0; seed < 50; seed++) {
