@@ -12,13 +12,14 @@
  * D2  What was not synced is kept or lost by chance: each page of 4 KiB (or some of its sectors), each size, each name.
  * D3  The same seed and the same calls give the same disk. A call is one call of the operating system.
  *
- * Files are in fault-file.ts, names in fault-names.ts.
+ * Files are in fault-file.ts, names in fault-names.ts, what is to fail in fault-plan.ts.
  */
 import { basename, dirname } from "node:path";
 import { LogError } from "../errors.js";
 import { readAll, writeAll, type Disk, type DiskLock } from "../loglet/file/disk.js";
 import { pageBytes, type FaultFile } from "./fault-file.js";
 import { FaultNames } from "./fault-names.js";
+import { FaultPlan, systemError, type DiskOperation } from "./fault-plan.js";
 import { randomSource } from "./random.js";
 
 export interface FaultDiskOptions {
@@ -30,15 +31,6 @@ export interface FaultDiskOptions {
   readonly shortTransfers?: boolean | undefined;
   /** Syncs report success and make nothing durable: a test of the test that is done with this disk. */
   readonly lies?: boolean | undefined;
-}
-
-export type DiskOperation = Exclude<keyof Disk, "readLater" | "syncLater">;
-
-interface Fault {
-  readonly operation: DiskOperation;
-  readonly code: string;
-  after: number;
-  times: number;
 }
 
 interface OpenFile {
@@ -57,10 +49,7 @@ export class FaultDisk implements Disk {
   readonly #open = new Map<number, OpenFile>();
   readonly #locks = new Set<string>();
   #lastFile = 2;
-  #faults: Fault[] = [];
-  #operations = 0;
-  #cutAt = Infinity;
-  #powered = true;
+  #plan = new FaultPlan(0);
 
   constructor(options: FaultDiskOptions = {}) {
     this.#options = options;
@@ -70,12 +59,12 @@ export class FaultDisk implements Disk {
 
   /** Calls so far. */
   get operations(): number {
-    return this.#operations;
+    return this.#plan.operations;
   }
 
   /** False once the power is gone: every call fails. */
   get powered(): boolean {
-    return this.#powered;
+    return this.#plan.powered;
   }
 
   /** Bytes that files take, in whole pages. Holes take none. */
@@ -95,12 +84,12 @@ export class FaultDisk implements Disk {
     code: string,
     options: { readonly after?: number | undefined; readonly times?: number | undefined } = {},
   ): void {
-    this.#faults.push({ operation, code, after: options.after ?? 0, times: options.times ?? 1 });
+    this.#plan.order(operation, code, options.after ?? 0, options.times ?? 1);
   }
 
   /** The power goes in the middle of the call after so many more: it and all others fail. */
   cutPowerAfter(operations: number): void {
-    this.#cutAt = this.#operations + operations;
+    this.#plan.cutPowerAfter(operations);
   }
 
   /**
@@ -124,12 +113,12 @@ export class FaultDisk implements Disk {
   }
 
   #successor(): FaultDisk {
-    this.#powered = false;
+    this.#plan.powered = false;
     const seed = Math.floor(this.#random() * 2 ** 32);
     const next = new FaultDisk({ ...this.#options, seed, capacityBytes: this.capacityBytes });
     next.#folders = new Set(this.#folders);
-    // Versions of files go by it.
-    next.#operations = this.#operations;
+    // Versions of files go by the count of calls.
+    next.#plan = new FaultPlan(this.#plan.operations);
     return next;
   }
 
@@ -206,7 +195,7 @@ export class FaultDisk implements Disk {
       const put = (bytes: number): number => {
         const { path, file: opened } = this.#opened("write", file, true);
         const free = Math.max(0, Math.floor((this.capacityBytes - this.#usedIfBounded()) / pageBytes));
-        const written = opened.write(source.subarray(at), bytes, to, free, this.#operations);
+        const written = opened.write(source.subarray(at), bytes, to, free, this.#plan.operations);
         if (written === 0) throw systemError("ENOSPC", "write", path);
         return written;
       };
@@ -221,7 +210,7 @@ export class FaultDisk implements Disk {
   }
 
   truncate(file: number, length: number): void {
-    const truncate = (): void => this.#opened("truncate", file, true).file.truncate(length, this.#operations);
+    const truncate = (): void => this.#opened("truncate", file, true).file.truncate(length, this.#plan.operations);
     this.#call("truncate", this.#path(file), truncate);
   }
 
@@ -231,7 +220,7 @@ export class FaultDisk implements Disk {
 
   async syncLater(file: number): Promise<void> {
     // What is written while it runs is not in it.
-    const upTo = this.#operations;
+    const upTo = this.#plan.operations;
     await nextTurn();
     this.#sync(file, upTo);
   }
@@ -267,7 +256,7 @@ export class FaultDisk implements Disk {
     };
     const fail = (): void => {
       // When the power goes, any part of it may have been written, which powerLoss() decides.
-      if (this.#powered) this.#opened("sync", file).file.failSync(this.#random);
+      if (this.#plan.powered) this.#opened("sync", file).file.failSync(this.#random);
     };
     this.#call("sync", this.#path(file), sync, fail);
   }
@@ -277,30 +266,16 @@ export class FaultDisk implements Disk {
    * the power went has happened or not, and one that was ordered to fail has not.
    */
   #call<T>(operation: DiskOperation, path: string, act: () => T, failing?: () => unknown): T {
-    const failure = this.#failure(operation, path);
+    const failure = this.#plan.next(operation, path);
     if (failure === undefined) return act();
     const { error, underWay } = failure;
     try {
       if (underWay && failing !== undefined) failing();
-      else if (underWay && !this.#powered && this.#random() < 0.5) act();
+      else if (underWay && !this.#plan.powered && this.#random() < 0.5) act();
     } catch {
       // It would have failed anyhow.
     }
     throw error;
-  }
-
-  #failure(operation: DiskOperation, path: string): { error: Error; underWay: boolean } | undefined {
-    const off = (): Error => systemError("EIO", operation, path, "the power is off");
-    if (!this.#powered) return { error: off(), underWay: false };
-    this.#operations++;
-    if (this.#operations > this.#cutAt) {
-      this.#powered = false;
-      return { error: off(), underWay: true };
-    }
-    const fault = this.#faults.find((one) => one.operation === operation);
-    if (fault === undefined || fault.after-- > 0) return undefined;
-    if (--fault.times <= 0) this.#faults = this.#faults.filter((one) => one !== fault);
-    return { error: systemError(fault.code, operation, path, "ordered by failNext"), underWay: true };
   }
 
   /** How much of a transfer one call does. */
@@ -326,11 +301,6 @@ export class FaultDisk implements Disk {
     if (this.#folders.has(path)) return;
     throw systemError(this.#names.get(path) === undefined ? "ENOENT" : "ENOTDIR", operation, path);
   }
-}
-
-/** As of node:fs. */
-function systemError(code: string, operation: DiskOperation, path: string, why = "fault disk"): NodeJS.ErrnoException {
-  return Object.assign(new Error(`${code}: ${why}, ${operation} '${path}'`), { code, syscall: operation, path });
 }
 
 function nextTurn(): Promise<void> {
