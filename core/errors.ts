@@ -6,14 +6,17 @@
 export type LogErrorCode =
   | "LOG_CLOSED"
   | "LOG_LOCKED"
+  | "LOG_TRIMMED"
   | "LOG_TOO_LARGE"
   | "LOG_FULL"
+  | "LOG_CLOCK"
   | "LOG_UNAVAILABLE"
   | "LOG_ABORTED"
   | "LOG_IO"
   | "LOG_CORRUPT"
   | "LOG_VERSION"
-  | "LOG_NOT_A_LOG";
+  | "LOG_NOT_A_LOG"
+  | "LOG_SESSION";
 
 /** Whether a failed append may still appear: `"none"` never, `"unknown"` perhaps (L7). */
 export type Outcome = "none" | "unknown";
@@ -21,6 +24,7 @@ export type Outcome = "none" | "unknown";
 export interface LogErrorOptions {
   readonly outcome?: Outcome | undefined;
   readonly retryable?: boolean | undefined;
+  readonly trimPoint?: number | undefined;
   readonly cause?: unknown;
 }
 
@@ -30,6 +34,8 @@ export class LogError extends Error {
   readonly retryable: boolean;
   /** Only on failed appends. */
   readonly outcome?: Outcome;
+  /** Only with `LOG_TRIMMED`: the last seqnum that was removed from the stream. */
+  readonly trimPoint?: number;
 
   constructor(code: LogErrorCode, message: string, options: LogErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -37,6 +43,7 @@ export class LogError extends Error {
     this.code = code;
     this.retryable = options.retryable ?? false;
     if (options.outcome !== undefined) this.outcome = options.outcome;
+    if (options.trimPoint !== undefined) this.trimPoint = options.trimPoint;
   }
 
   /** The same fault, met by an `appendAll` whose first records are decided already. */
@@ -58,4 +65,13 @@ export function closedError(outcome?: Outcome): LogError {
 
 export function abortedError(signal: AbortSignal, outcome?: Outcome): LogError {
   return new LogError("LOG_ABORTED", "the wait was aborted by its signal", { outcome, cause: signal.reason });
+}
+
+/** `what` with a position that is not there any more. */
+export function trimmedError(what: string, seqnum: number, trimPoint: number): LogError {
+  return new LogError(
+    "LOG_TRIMMED",
+    `${what} ${seqnum} is at or below the trim point ${trimPoint} of the stream; read from ${trimPoint + 1} on, or from 0 for the oldest record kept`,
+    { trimPoint },
+  );
 }

@@ -9,12 +9,14 @@ import {
   checkOptions,
   checkSeqNum,
   checkSignal,
+  checkTag,
   show,
   writeConditions,
   writeTags,
 } from "./check.js";
 import { Append, Group, outcomeOf, Single } from "./engine/append.js";
 import type { Engine } from "./engine/engine.js";
+import { recordKind, trimData, trimKind } from "./engine/entry.js";
 import { abortedError, closedError } from "./errors.js";
 import { limits } from "./limits.js";
 import { Reader } from "./reader.js";
@@ -30,6 +32,7 @@ import type {
   LogStats,
   Recovered,
   SeqNum,
+  TrimOptions,
 } from "./types.js";
 
 export class Session implements Log {
@@ -58,6 +61,15 @@ export class Session implements Log {
 
   get recovered(): Recovered | undefined {
     return this.engine.loglet.recovered;
+  }
+
+  get session(): string {
+    return `${this.id}.${this.engine.applied}`;
+  }
+
+  books(): string[] {
+    if (this.closed) throw closedError();
+    return this.engine.state.bookNames();
   }
 
   get closed(): boolean {
@@ -97,6 +109,9 @@ export class Session implements Log {
 const appendOptions = new Set(["tags", "unless", "signal"]);
 const appendInputKeys = new Set(["data", "tags", "unless"]);
 const signalOptions = new Set(["signal"]);
+const trimOptions = new Set(["upTo", "tag", "signal"]);
+/** An upTo that means "all before this". */
+const everything = Number.MAX_SAFE_INTEGER;
 
 class Book extends Reader implements LogBook {
   readonly name: string;
@@ -158,7 +173,7 @@ class Book extends Reader implements LogBook {
   #prepare(data: Uint8Array, tags: unknown, unless: unknown, waiter: Single | Group, place: number): Append {
     const { headers } = this.log.engine;
     checkData(data);
-    headers.begin(this.#nameBytes);
+    headers.begin(recordKind, this.#nameBytes);
     writeTags(headers, tags);
     if (unless !== undefined) writeConditions(headers, unless);
     return new Append(headers, data, waiter, place);
@@ -170,6 +185,41 @@ class Book extends Reader implements LogBook {
     if (signal.aborted) throw abortedError(signal, "none");
     const stop = onAbort(signal, () => this.log.engine.abandon(appends, abortedError(signal, outcomeOf(appends))));
     promise.then(stop, stop);
+  }
+
+  async trim(options: TrimOptions): Promise<void> {
+    checkOptions("trim", options ?? null, trimOptions);
+    const { upTo, tag, signal } = options;
+    checkSeqNum("upTo", upTo);
+    if (tag !== undefined) checkTag(tag);
+    this.#checkWaiting(signal);
+    const tail = await this.log.engine.loglet.tail();
+    if (upTo >= tail) {
+      throw new RangeError(
+        `upTo ${upTo} is not below the tail ${tail}; trim up to a record that is there, or drop the book`,
+      );
+    }
+    if (upTo > this.trimPoint(tag)) await this.#appendTrim(upTo, tag, signal);
+  }
+
+  async drop(options?: { readonly signal?: AbortSignal | undefined }): Promise<void> {
+    checkOptions("drop", options, signalOptions);
+    this.#checkWaiting(options?.signal);
+    await this.#appendTrim(everything, undefined, options?.signal);
+  }
+
+  /** A trim is an entry like any other: it takes effect at its place in the order. */
+  async #appendTrim(upTo: SeqNum, tag: string | undefined, signal: AbortSignal | undefined): Promise<void> {
+    if (this.log.closed) throw closedError("none");
+    const { engine } = this.log;
+    const { headers, state } = engine;
+    headers.begin(trimKind, this.#nameBytes);
+    if (tag !== undefined) writeTags(headers, [tag]);
+    const waiter = new Single();
+    const append = new Append(headers, trimData(upTo, state.timeline.horizon(state.time)), waiter, 0);
+    if (signal !== undefined) this.#watch(signal, waiter.promise, [append]);
+    engine.append(append);
+    await waiter.promise;
   }
 
   tail(options?: { readonly signal?: AbortSignal | undefined }): Promise<SeqNum> {

@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { onAbort } from "./abort.js";
 import { checkBytes, checkOptions, checkSignal, show } from "./check.js";
 import { Engine } from "./engine/engine.js";
-import { abortedError } from "./errors.js";
+import { abortedError, LogError } from "./errors.js";
 import { defaultAuxBytes, defaultCacheBytes } from "./limits.js";
 import { Session } from "./log.js";
 import type { Disk } from "./loglet/file/disk.js";
@@ -23,10 +23,20 @@ import { MemoryLoglet } from "./loglet/memory.js";
 import { systemRandom } from "./random.js";
 import type { Log, OpenOptions } from "./types.js";
 
-const optionNames = new Set(["durability", "io", "cacheBytes", "auxBytes", "clock", "random", "disk", "signal"]);
+const optionNames = new Set([
+  "durability",
+  "io",
+  "cacheBytes",
+  "auxBytes",
+  "clock",
+  "random",
+  "disk",
+  "session",
+  "signal",
+]);
 
 /** What makes two openings of one log differ. */
-type Settings = { readonly [K in keyof Omit<OpenOptions, "signal">]-?: NonNullable<OpenOptions[K]> };
+type Settings = { readonly [K in keyof Omit<OpenOptions, "session" | "signal">]-?: NonNullable<OpenOptions[K]> };
 
 interface Shared {
   readonly settings: Settings;
@@ -81,16 +91,16 @@ export async function openLog(url: string, options: OpenOptions = {}): Promise<L
       await shared.closing.catch(() => undefined);
     } else if (shared !== undefined) {
       refuseDifferent(url, shared.settings, settings);
-      return join(url, place.key, shared, signal);
+      return join(url, place.key, shared, options);
     } else {
       const made: Shared = { settings, engine: start(place, settings), sessions: 0, closing: undefined };
       registry.open.set(place.key, made);
-      return join(url, place.key, made, signal);
+      return join(url, place.key, made, options);
     }
   }
 }
 
-async function join(url: string, key: string, shared: Shared, signal: AbortSignal | undefined): Promise<Log> {
+async function join(url: string, key: string, shared: Shared, { signal, session }: OpenOptions): Promise<Log> {
   shared.sessions++;
   const release = async (): Promise<void> => {
     if (--shared.sessions > 0) return;
@@ -98,7 +108,9 @@ async function join(url: string, key: string, shared: Shared, signal: AbortSigna
     await shared.closing;
   };
   try {
-    return new Session(url, await orAborted(shared.engine, signal), release);
+    const engine = await orAborted(shared.engine, signal);
+    if (session !== undefined) checkSession(session, engine);
+    return new Session(url, engine, release);
   } catch (error) {
     // Others may be waiting for the same opening; whoever leaves last closes what comes of it.
     void release().catch(() => undefined);
@@ -114,6 +126,29 @@ function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Pro
     const stop = onAbort(signal, () => reject(abortedError(signal)));
     promise.then(resolve, reject).finally(stop);
   });
+}
+
+function parseSession(session: unknown): { readonly id: string; readonly position: number } {
+  const parts = typeof session === "string" ? /^([0-9a-f]{32})\.(\d{1,16})$/.exec(session) : null;
+  if (parts === null) throw new TypeError(`session must be the session of an opened log, not ${show(session)}`);
+  return { id: parts[1]!, position: Number(parts[2]) };
+}
+
+/** What another session has seen must be here. */
+function checkSession(session: string, engine: Engine): void {
+  const { id, position } = parseSession(session);
+  if (id !== engine.loglet.id) {
+    throw new LogError(
+      "LOG_SESSION",
+      `the session is of log ${id}, and this is log ${engine.loglet.id}; open that one, or leave it away`,
+    );
+  }
+  if (position > engine.applied) {
+    throw new LogError(
+      "LOG_SESSION",
+      `the session has seen position ${position}, and this log ends at ${engine.applied}: it is an older copy; leave the session away if that is meant`,
+    );
+  }
 }
 
 interface Place {
@@ -176,6 +211,7 @@ function checkSettings(options: OpenOptions): Settings {
     clock = systemClock,
     random = systemRandom,
     disk = realDisk,
+    session,
     signal,
   } = options;
   if (durability !== "disk" && durability !== "os")
@@ -196,6 +232,7 @@ function checkSettings(options: OpenOptions): Settings {
   checkTime("clock.monotonic()", clock.monotonic());
   if (typeof random !== "function") throw new TypeError(`random must be a function, not ${show(random)}`);
   checkDisk(disk);
+  if (session !== undefined) parseSession(session);
   return { durability, io, cacheBytes, auxBytes, clock, random, disk };
 }
 

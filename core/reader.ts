@@ -5,7 +5,7 @@ import { writeAscii, writeShort } from "./engine/entry.js";
 import { headOf } from "./engine/record.js";
 import { anything } from "./engine/waiters.js";
 import { unknown } from "./engine/tag-index.js";
-import { abortedError, closedError } from "./errors.js";
+import { abortedError, closedError, trimmedError } from "./errors.js";
 import type { Engine } from "./engine/engine.js";
 import type {
   HeadOnly,
@@ -51,20 +51,20 @@ export class Reader {
 
   /** The engine's number of this book, or `unknown` before its first record. */
   get number(): number {
-    if (this.#number === unknown) this.#number = this.#session.engine.findBook(this.#nameBytes);
+    if (this.#number === unknown) this.#number = this.#session.engine.state.findBook(this.#nameBytes);
     return this.#number;
   }
 
-  /** The number of the book or of a tag in it, or `unknown`; throws on what is no tag. */
-  #find(tag: string | undefined): number {
+  /** The number of a tag, or `unknown`; undefined for no tag. Throws on what is no tag. */
+  #find(tag: string | undefined): number | undefined {
+    if (tag === undefined) return undefined;
     const book = this.number;
-    if (tag === undefined) return book;
     let end = typeof tag === "string" ? writeAscii(key, 0, tag) : 0;
     if (end === 0) {
       checkTag(tag);
       end = writeShort(key, 0, tag);
     }
-    return book === unknown ? unknown : this.#session.engine.findTag(book, key, end);
+    return book === unknown ? unknown : this.#session.engine.state.findTag(book, key, end);
   }
 
   // One implementation serves the overloads of the contract, which differ in what they resolve to.
@@ -80,7 +80,10 @@ export class Reader {
       const seqnum = this.next(tag, from);
       if (seqnum > 0) return this.fetch(seqnum, head) as Promise<never>;
       if (wait !== true) return nothing as Promise<never>;
-      const found = this.wait(tag, () => this.next(tag, from) || undefined, { signal, timeoutMs });
+      const found = this.wait(tag, (first) => this.next(tag, Math.max(from, first)) || undefined, {
+        signal,
+        timeoutMs,
+      });
       return found.then((at) => (at === undefined ? undefined : this.fetch(at, head))) as Promise<never>;
     } catch (error) {
       return Promise.reject(error);
@@ -94,6 +97,7 @@ export class Reader {
       checkSeqNum("upTo", upTo);
       checkBoolean("head", head);
       this.#checkWaiting(signal);
+      if (upTo > 0) this.checkTrim("upTo", upTo, tag);
       const seqnum = this.prev(tag, upTo);
       return (seqnum > 0 ? this.fetch(seqnum, head) : nothing) as Promise<never>;
     } catch (error) {
@@ -134,12 +138,34 @@ export class Reader {
     return this.#session.engine.applied;
   }
 
+  /** Position of the first record at or above `from`, or 0. Throws `LOG_TRIMMED` where some above it may be gone. */
   next(tag: string | undefined, from: SeqNum): SeqNum {
-    return this.#session.engine.next(this.#find(tag), tag !== undefined, from);
+    const { state } = this.#session.engine;
+    const number = this.#find(tag);
+    if (from > 0) this.#checkTrim("from", from, number);
+    return state.next(this.number, number, from);
   }
 
+  /** Position of the last record at or below `upTo`, or 0. */
   prev(tag: string | undefined, upTo: SeqNum): SeqNum {
-    return this.#session.engine.prev(this.#find(tag), tag !== undefined, upTo);
+    return this.#session.engine.state.prev(this.number, this.#find(tag), upTo);
+  }
+
+  /** The last seqnum that is removed from a stream, 0 for none. */
+  trimPoint(tag: string | undefined): SeqNum {
+    return this.#session.engine.state.trimPoint(this.number, this.#find(tag));
+  }
+
+  /** Throws `LOG_TRIMMED` for a bound that the user gave at or below the trim point of the stream. */
+  checkTrim(what: string, seqnum: SeqNum, tag: string | undefined): void {
+    this.#checkTrim(what, seqnum, this.#find(tag));
+  }
+
+  #checkTrim(what: string, seqnum: SeqNum, number: number | undefined): void {
+    const { state } = this.#session.engine;
+    if (state.trimmed.size === 0) return;
+    const trimPoint = state.trimPoint(this.number, number);
+    if (seqnum <= trimPoint) throw trimmedError(what, seqnum, trimPoint);
   }
 
   fetch(seqnum: SeqNum, head: boolean | undefined): Promise<LogRecord | RecordHead> {
@@ -159,14 +185,14 @@ export class Reader {
   /** Parks until `attempt` gives something; undefined at `timeoutMs`. `any`: every entry may end it, not only those found. */
   wait<T>(
     tag: string | undefined,
-    attempt: () => T | undefined,
+    attempt: (first: SeqNum) => T | undefined,
     { signal, timeoutMs }: WaitOptions,
     any = false,
   ): Promise<T | undefined> {
     const session = this.#session;
     const { engine } = session;
     return new Promise<T | undefined>((resolve, reject) => {
-      const number = any ? unknown : this.#find(tag);
+      const number = any ? unknown : (this.#find(tag) ?? this.number);
       let clearTimer: (() => void) | undefined;
       const end = (): void => {
         clearTimer?.();
@@ -174,11 +200,15 @@ export class Reader {
       };
       const remove = engine.waiters.add(number === unknown ? anything : number, {
         owner: session,
-        attempt: () => {
-          const found = attempt();
-          if (found === undefined) return false;
+        attempt: (first) => {
+          try {
+            const found = attempt(first);
+            if (found === undefined) return false;
+            resolve(found);
+          } catch (error) {
+            reject(error);
+          }
           end();
-          resolve(found);
           return true;
         },
         fail: (error) => {
@@ -253,6 +283,8 @@ class Iteration implements AsyncIterableIterator<LogRecord | RecordHead> {
     this.#reader.checkRead(this.#options);
     this.#started = true;
     const newest = this.#reader.applied;
+    if (from > 0) this.#reader.checkTrim("from", from, this.#options.tag);
+    if (to !== undefined && to > 0 && reverse === true) this.#reader.checkTrim("to", to, this.#options.tag);
     if (reverse === true) {
       this.#cursor = Math.min(to ?? newest, newest);
       this.#last = from;
@@ -288,8 +320,10 @@ class Iteration implements AsyncIterableIterator<LogRecord | RecordHead> {
   #park(): Promise<IteratorResult<LogRecord | RecordHead>> {
     const { tag, to, signal } = this.#options;
     const stop = signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]);
-    const ready = (): true | undefined =>
-      this.#reader.next(tag, this.#cursor) > 0 || this.#reader.applied >= this.#last ? true : undefined;
+    const ready = (first: SeqNum): true | undefined => {
+      this.#cursor = Math.max(this.#cursor, first);
+      return this.#reader.next(tag, this.#cursor) > 0 || this.#reader.applied >= this.#last ? true : undefined;
+    };
     const wait = this.#reader.wait(tag, ready, { signal: stop }, to !== undefined);
     this.#parked = wait;
     return wait.then(

@@ -33,10 +33,12 @@ export interface OpenOptions {
   readonly auxBytes?: number | undefined;
   /** Default: the system's. One that gives no time is refused with the value it gave. */
   readonly clock?: Clock | undefined;
-  /** Where random numbers come from, in [0, 1): log ids. Default: a cryptographic source. */
+  /** Where random numbers come from, evenly distributed in [0, 1): ids. Default: a cryptographic source. */
   readonly random?: (() => number) | undefined;
   /** The disk under the log, such as the `FaultDisk` of `boki/testing`. Default: the system's. Only for `file:`. */
   readonly disk?: Disk | undefined;
+  /** The `session` of another opened log: what that one had seen can be seen here, else `LOG_SESSION`. */
+  readonly session?: string | undefined;
   /** Ends the waiting for the opening; what was opened is closed again. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -143,6 +145,14 @@ export interface ReadOptions {
 /** Options of a read that leaves the payload away. */
 export type HeadOnly<T> = Omit<T, "head"> & { readonly head: true };
 
+export interface TrimOptions {
+  /** The last seqnum to be removed, inclusive; below the tail. */
+  readonly upTo: SeqNum;
+  /** Only from the stream of this tag; without it, from the whole book. */
+  readonly tag?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** A named, isolated virtual log inside a log. Cheap to make; exists from its first append. */
 export interface LogBook {
   readonly name: string;
@@ -163,7 +173,10 @@ export interface LogBook {
     options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<AppendResult[]>;
 
-  /** The first record with seqnum >= `from`, or undefined. */
+  /**
+   * The first record with seqnum >= `from`, or undefined. Here and below, a bound other than 0 at or below the trim point
+   * of the stream rejects with `LOG_TRIMMED` and the trim point.
+   */
   readNext(options?: ReadNextOptions): Promise<LogRecord | undefined>;
   readNext(options: HeadOnly<ReadNextOptions>): Promise<RecordHead | undefined>;
   /** The last record with seqnum <= `upTo`, or undefined. */
@@ -179,6 +192,17 @@ export interface LogBook {
   sync(options?: { readonly signal?: AbortSignal | undefined }): Promise<SeqNum>;
   /** Remembers `bytes` (copied) beside a record, best effort, bounded, in this process only (L5). Unknown seqnums are ignored. */
   setAux(seqnum: SeqNum, bytes: Uint8Array): void;
+
+  /**
+   * Removes the beginning of a tag's stream, or of the whole book (L6). Takes effect at its place in the order, at once for
+   * reads here when it resolves; a trim at or below the present trim point does nothing. A record is gone when it is trimmed with
+   * its book, or when each of its tags is trimmed past it; its room on disk comes back later.
+   *
+   * Rejects with RangeError when `upTo` is at or above the tail, and as `append` does.
+   */
+  trim(options: TrimOptions): Promise<void>;
+  /** Removes all that is in the book so far. What is appended later is there again. */
+  drop(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
 }
 
 /** What was cut off when a log was opened after a crash. */
@@ -219,6 +243,10 @@ export interface Log {
   readonly durability: Durability;
   readonly limits: Limits;
   readonly recovered: Recovered | undefined;
+  /** What this session has seen, as a string: a log opened with it as `session` shows at least as much (L4). */
+  readonly session: string;
+  /** Names of the books that have records, in order. */
+  books(): string[];
   /** A book by name: 1 to 255 UTF-8 bytes. Synchronous; throws on a bad name. */
   book(name: string): LogBook;
   stats(): LogStats;

@@ -131,7 +131,7 @@ describe("L9 a clock under a log that gives what is no time", () => {
           const appending = [book.append(one, { tags }), book.append(Buffer.alloc(5_000_000), { tags })];
           for (const refused of appending) {
             await assert.rejects(refused, {
-              code: "LOG_UNAVAILABLE",
+              code: "LOG_CLOCK",
               outcome: "none",
               retryable: true,
               message: new RegExp(`gave "?${value}`),

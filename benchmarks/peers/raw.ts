@@ -4,7 +4,7 @@
  */
 import { mkdirSync, rmSync } from "node:fs";
 import { realDisk } from "../../core/loglet/file/real-disk.js";
-import { createSegment, nextSegmentBytes, type Segment } from "../../core/loglet/file/segment.js";
+import { createSegment, nextSegmentBytes, type Segment, segmentSizes } from "../../core/loglet/file/segment.js";
 import { closedLoop, type Latencies } from "../harness/workload.js";
 
 export async function runRaw(
@@ -23,9 +23,10 @@ export async function runRaw(
       logId: "0".repeat(32),
       number,
       base: 1,
-      size: nextSegmentBytes(total, batch.length),
+      size: nextSegmentBytes(segmentSizes, total, batch.length),
       durability: "disk",
       created: 0,
+      sparse: false,
     });
   let segment = next(1);
   const { ops, ...rest } = await closedLoop(1, ms, async () => {

@@ -7,7 +7,7 @@
 import type { LogError, Outcome } from "../errors.js";
 import type { Entry } from "../loglet/loglet.js";
 import type { AppendResult } from "../types.js";
-import type { HeaderWriter } from "./entry.js";
+import { type HeaderWriter, writeWriter } from "./entry.js";
 
 /** Below this, copying byte by byte beats a call. */
 const shortHeader = 160;
@@ -27,6 +27,11 @@ export class Append implements Entry {
   readonly #waiter: Waiter;
   readonly #place: number;
   state: "queued" | "taken" | "settled" = "queued";
+  /** Who gives it, and its place among what that one gives: set when it is handed over first (L8). */
+  writer = 0;
+  n = 0;
+  /** The highest n whose decision is known to the writer. */
+  acked = 0;
 
   /** Ends the header that `writer` holds. `data` is referred to, not copied, until it is encoded. */
   constructor(writer: HeaderWriter, data: Uint8Array, waiter: Waiter, place: number) {
@@ -45,6 +50,7 @@ export class Append implements Entry {
     const length = this.#end - this.#start;
     if (length > shortHeader) target.set(headers.subarray(this.#start, this.#end), at);
     else for (let i = 0, from = this.#start; i < length; i++) target[at + i] = headers[from + i]!;
+    writeWriter(target, at, this.writer, this.n, this.acked);
     target.set(this.#data, at + length);
   }
 

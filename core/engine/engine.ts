@@ -2,32 +2,43 @@
  * The engine: gives appends to a loglet in call order, follows its feed, and answers reads from what it has applied.
  *
  * E1  Its state is a function of the entries applied: live and at reopening they take the same path, from the same bytes.
- * E2  Conditions are decided when an entry is applied, in log order (L3); a refused entry is in no list, so no read sees it.
- * E3  An entry is applied only once it is durable, so no read shows a record that could still be lost (L4).
- * E4  Appends are handed over as late as possible: whatever is there when the loglet can take the next batch.
+ * E2  An entry is applied only once it is durable, so no read shows a record that could still be lost (L4).
+ * E3  Appends are handed over as late as possible: whatever is there when the loglet can take the next batch.
+ * E4  What a broken hand-over leaves unanswered is given again, in order, under the same numbers (L8).
  *
- * Called by sessions (log.ts); calls a Loglet, the TagIndex, the caches and the waiters.
+ * Called by sessions (log.ts); calls a Loglet, the State, the caches and the waiters.
  */
-import { closedError, LogError } from "../errors.js";
-import { limits, ordinalsMax } from "../limits.js";
+import { closedError, LogError, trimmedError } from "../errors.js";
+import { limits } from "../limits.js";
 import type { Batch, Loglet, Sink, StoredEntry } from "../loglet/loglet.js";
-import type { Clock, LogRecord, LogStats, Refused, SeqNum } from "../types.js";
+import type { AppendResult, Clock, LogRecord, LogStats, SeqNum } from "../types.js";
 import type { Append } from "./append.js";
 import { ByteCache, recordBytes } from "./caches.js";
-import { checkEntry, entryHead, HeaderWriter, readAfter, readU16 } from "./entry.js";
+import { dumpState, loadState } from "./checkpoint.js";
+import { HeaderWriter } from "./entry.js";
 import { decodeRecord, withAux } from "./record.js";
-import { TagIndex, unknown } from "./tag-index.js";
+import { State } from "./state.js";
 import { Waiters } from "./waiters.js";
+import { type Decision, writerMs } from "./writers.js";
 
-/** The scope of the names of books. */
-const booksScope = 0;
-/** Book numbers are used as scopes of their tags; 0 is taken. */
-const scopeOf = (book: number): number => book + 1;
+/** Waits between hand-overs that break, ms: doubled from the first to the last. */
+const retryMsMin = 10;
+const retryMsMax = 1000;
+
+/** A checkpoint is due after so many entries or bytes, or this part of what the last one covers. */
+const checkpointEntries = 100_000;
+const checkpointBytes = 64 << 20;
+const checkpointPart = 1 / 32;
+/** The same when the log is closed. */
+const closeEntries = 1000;
+const closePart = 1 / 100;
 
 export interface EngineOptions {
   readonly cacheBytes: number;
   readonly auxBytes: number;
   readonly clock: Clock;
+  /** Evenly distributed in [0, 1). */
+  readonly random: () => number;
 }
 
 export class Engine implements Sink {
@@ -35,11 +46,10 @@ export class Engine implements Sink {
   readonly clock: Clock;
   readonly waiters = new Waiters();
   readonly headers = new HeaderWriter();
-  readonly #index = new TagIndex();
+  readonly state: State;
+  readonly #random: () => number;
   readonly #records: ByteCache<LogRecord>;
   readonly #aux: ByteCache<Uint8Array>;
-  #applied: SeqNum;
-  #entries = 0;
 
   #queue: Append[] = [];
   #queueBytes = 0;
@@ -50,25 +60,38 @@ export class Engine implements Sink {
   #hooks: (() => void)[] = [];
   #idle: (() => void)[] = [];
   #fault: LogError | undefined;
+  #retryMs = retryMsMin;
+  /** What the last checkpoint covers, and the one being written. */
+  #checkpointed: { readonly entries: number; readonly bytes: number; readonly records: number };
+  #checkpointing: Promise<void> | undefined;
 
-  private constructor(loglet: Loglet, options: EngineOptions) {
+  /** The writer that this engine is, the last number that it gave, and the last whose decision it knows. */
+  #writer = 0;
+  #n = 0;
+  #answered = 0;
+  #gaveAt = 0;
+
+  private constructor(loglet: Loglet, options: EngineOptions, state: State | undefined) {
     this.loglet = loglet;
     this.clock = options.clock;
+    this.#random = options.random;
     this.#records = new ByteCache(options.cacheBytes);
     this.#aux = new ByteCache(options.auxBytes);
-    this.#applied = loglet.base - 1;
+    this.state = state ?? new State(loglet.base);
+    this.#checkpointed = { entries: this.state.entries, bytes: this.state.bytes, records: this.state.records };
   }
 
   /** An engine that has applied all that is in the loglet. */
   static async start(loglet: Loglet, options: EngineOptions): Promise<Engine> {
-    const engine = new Engine(loglet, options);
-    await loglet.subscribe(loglet.base, engine);
+    const stored = await loglet.latestCheckpoint();
+    const engine = new Engine(loglet, options, stored && loadState(stored.state));
+    await loglet.subscribe(engine.applied + 1, engine);
     return engine;
   }
 
   /** The position of the last entry applied. */
   get applied(): SeqNum {
-    return this.#applied;
+    return this.state.applied;
   }
 
   // Appending
@@ -140,7 +163,7 @@ export class Engine implements Sink {
   /** What goes into the next batch, in call order, within its bounds. */
   #take(): Append[] {
     if (this.#queueHoles) {
-      this.#queue = this.#queue.filter((append) => append.state === "queued");
+      this.#queue = this.#queue.filter((append) => append.state === "queued" || append.n > 0);
       this.#queueBytes = this.#queue.reduce((sum, append) => sum + append.size, 0);
       this.#queueHoles = false;
     }
@@ -158,12 +181,37 @@ export class Engine implements Sink {
       this.#queueBytes -= bytes;
       batch = batch.slice(0, count);
     }
-    for (const append of batch) append.state = "taken";
+    this.#number(batch);
     return batch;
+  }
+
+  /** Gives those their numbers that have none yet. A writer that was silent for long may be forgotten: it begins anew. */
+  #number(batch: readonly Append[]): void {
+    const now = this.clock.monotonic();
+    if (this.#n === this.#answered && (this.#writer === 0 || now - this.#gaveAt > writerMs / 2)) this.#beginWriter();
+    this.#gaveAt = now;
+    for (let i = 0; i < batch.length; i++) {
+      const append = batch[i]!;
+      if (append.state === "queued") append.state = "taken";
+      if (append.n === 0) {
+        append.writer = this.#writer;
+        append.n = ++this.#n;
+      }
+      append.acked = Math.min(this.#answered, append.n - 1);
+    }
+  }
+
+  #beginWriter(): void {
+    this.#writer = 1 + Math.floor(this.#random() * 2 ** 21) * 2 ** 32 + Math.floor(this.#random() * (2 ** 32 - 1));
+    this.#n = this.#answered = 0;
   }
 
   #failedBatch(batch: readonly Append[], cause: unknown): void {
     const error = asLogError(cause);
+    if (error.code === "LOG_UNAVAILABLE" && this.#fault === undefined) {
+      this.#giveAgain(batch);
+      return;
+    }
     const behind = this.#queue;
     this.#queue = [];
     this.#queueBytes = 0;
@@ -171,7 +219,19 @@ export class Engine implements Sink {
     for (const append of batch) append.fail(error);
     const refusal = error.outcome === "none" ? error : this.#refusal();
     for (const append of behind) append.fail(refusal);
+    // Its numbers have a gap now, and perhaps no beginning.
+    this.#beginWriter();
     this.#done();
+  }
+
+  /** The hand-over broke: what is unanswered goes back to the front, in order. */
+  #giveAgain(batch: readonly Append[]): void {
+    const again = batch.filter((append) => append.n > this.#answered);
+    this.#queue = [...again, ...this.#queue];
+    this.#queueBytes = this.#queue.reduce((sum, append) => sum + append.size, 0);
+    const wait = this.#retryMs;
+    this.#retryMs = Math.min(retryMsMax, 2 * wait);
+    this.clock.setTimer(wait, this.#done);
   }
 
   #refusal(): LogError {
@@ -186,22 +246,38 @@ export class Engine implements Sink {
   // Applying
 
   entries(batch: Batch): void {
-    const { own, count } = batch;
-    if (batch.first + count - this.loglet.base > ordinalsMax) {
-      throw new LogError("LOG_FULL", `the log has ${ordinalsMax} entries, more than one index can hold`, {
-        outcome: "none",
-      });
-    }
+    const { own, count, first, times, bytes, starts } = batch;
+    const { state, waiters } = this;
+    state.timeline.mark(times[0]!, first - 1);
     for (let i = 0; i < count; i++) {
-      const seqnum = batch.first + i;
-      const refused = this.#apply(batch.bytes, batch.starts[i]!, seqnum);
-      this.#applied = seqnum;
-      if (own === undefined) continue;
-      const append = own[i] as Append;
-      append.settle(refused ?? { ok: true, seqnum, time: batch.times[i]! });
+      const seqnum = first + i;
+      const decision = state.apply(bytes, starts[i]!, seqnum, times[i]!, waiters);
+      if (own !== undefined) this.#answer(own[i] as Append, decision, seqnum, times[i]!);
     }
-    this.#entries += count;
-    if (this.waiters.count > 0) this.waiters.wake();
+    state.bytes += starts[count - 1]! + batch.sizes[count - 1]! - starts[0]!;
+    state.sweep(count + 16, waiters);
+    if (waiters.count > 0) waiters.wake(first);
+    if (own !== undefined && this.#isCheckpointDue()) void this.checkpoint();
+  }
+
+  #answer(append: Append, decision: Decision | "unknown", seqnum: SeqNum, time: number): void {
+    this.#answered = Math.max(this.#answered, append.n);
+    this.#retryMs = retryMsMin;
+    if (decision === "unknown") append.fail(forgottenError());
+    else if (typeof decision === "object") append.settle(decision);
+    else if (decision === seqnum) append.settle({ ok: true, seqnum, time });
+    else void this.#answerCopy(append, decision);
+  }
+
+  /** An append that was applied at an earlier place: its time is the one there. */
+  async #answerCopy(append: Append, seqnum: SeqNum): Promise<void> {
+    try {
+      const entry = await this.loglet.read(seqnum);
+      if (entry === undefined) append.fail(forgottenError());
+      else append.settle({ ok: true, seqnum, time: entry.time } satisfies AppendResult);
+    } catch (error) {
+      append.fail(asLogError(error));
+    }
   }
 
   failed(error: Error): void {
@@ -209,78 +285,36 @@ export class Engine implements Sink {
     this.waiters.fail(this.#fault);
   }
 
-  /** Applies one entry; gives what refused it, if anything did. */
-  #apply(bytes: Buffer, start: number, seqnum: SeqNum): Refused | undefined {
-    checkEntry(bytes, start, seqnum);
-    const tags = readU16(bytes, start + 2);
-    const conditions = readU16(bytes, start + 4);
-    const nameLength = bytes[start + 6]!;
-    const ordinal = seqnum - this.loglet.base + 1;
-    let at = start + entryHead;
-    const book = this.#index.intern(booksScope, bytes, at, nameLength);
-    const scope = scopeOf(book);
-    at += nameLength;
+  // Checkpoints
 
-    if (conditions > 0) {
-      let condition = at;
-      for (let i = 0; i < tags; i++) condition += 1 + bytes[condition]!;
-      for (let i = 0; i < conditions; i++) {
-        const length = bytes[condition]!;
-        const tag = this.#index.find(scope, bytes, condition + 1, length);
-        condition += 1 + length;
-        const after = readAfter(bytes, condition);
-        condition += 8;
-        if (tag === unknown) continue;
-        const last = this.#seqnum(this.#index.last(tag));
-        if (last > after) {
-          const name = bytes.toString("utf8", condition - 8 - length, condition - 8);
-          return { ok: false, conflict: { tag: name, seqnum: last } };
-        }
-      }
-    }
+  /** So that opening reads little behind it, and writing it costs little against what it covers; also once much was trimmed. */
+  #isCheckpointDue(): boolean {
+    if (this.#checkpointing !== undefined) return false;
+    const { entries, bytes, records } = this.state;
+    const covered = this.#checkpointed;
+    return (
+      entries - covered.entries > Math.max(checkpointEntries, covered.entries * checkpointPart) ||
+      bytes - covered.bytes > Math.max(checkpointBytes, covered.bytes * checkpointPart) ||
+      covered.records - records > Math.max(checkpointEntries, records)
+    );
+  }
 
-    const watched = this.waiters.count > 0;
-    for (let i = 0; i < tags; i++) {
-      const length = bytes[at]!;
-      const tag = this.#index.intern(scope, bytes, at + 1, length);
-      at += 1 + length;
-      this.#index.addToTag(tag, ordinal);
-      if (watched) this.waiters.touch(tag);
-    }
-    this.#index.addToBook(book, ordinal);
-    if (watched) this.waiters.touch(book);
-    return undefined;
+  /** Stores the state in the background, then gives room back. Without it opening only takes longer, so a failure ends nothing. */
+  checkpoint(hurry = false): Promise<void> {
+    return (this.#checkpointing ??= this.#writeCheckpoint(hurry)
+      .catch(() => undefined)
+      .finally(() => (this.#checkpointing = undefined)));
+  }
+
+  async #writeCheckpoint(hurry: boolean): Promise<void> {
+    const { state } = this;
+    const { entries, bytes, records, applied } = state;
+    this.#checkpointed = { entries, bytes, records };
+    await this.loglet.checkpoint(applied, dumpState(state), hurry);
+    if (!hurry) await this.loglet.release((position) => state.isNeeded(position));
   }
 
   // Reading
-
-  /** The number of a book, or `unknown`: the key to look and to wait under. It stays the same once there is one. */
-  findBook(name: Uint8Array): number {
-    return this.#index.find(booksScope, name, 0, name.length);
-  }
-
-  /** The number of a tag in a book, or `unknown`. `key` has the tag behind a byte of length, and ends at `end`. */
-  findTag(book: number, key: Uint8Array, end: number): number {
-    return this.#index.find(scopeOf(book), key, 1, end - 1);
-  }
-
-  /** Position of the first record at or above `from` under the number of a book or tag, or 0. */
-  next(number: number, isTag: boolean, from: SeqNum): SeqNum {
-    const ordinal = Math.max(1, from - this.loglet.base + 1);
-    if (number === unknown || ordinal > ordinalsMax) return 0;
-    return this.#seqnum(isTag ? this.#index.nextInTag(number, ordinal) : this.#index.nextInBook(number, ordinal));
-  }
-
-  /** Position of the last record at or below `upTo`, or 0. */
-  prev(number: number, isTag: boolean, upTo: SeqNum): SeqNum {
-    const ordinal = Math.min(ordinalsMax, upTo - this.loglet.base + 1);
-    if (number === unknown || ordinal < 1) return 0;
-    return this.#seqnum(isTag ? this.#index.prevInTag(number, ordinal) : this.#index.prevInBook(number, ordinal));
-  }
-
-  #seqnum(ordinal: number): SeqNum {
-    return ordinal === 0 ? 0 : ordinal + this.loglet.base - 1;
-  }
 
   /** The record at a position found before. */
   fetch(seqnum: SeqNum): LogRecord | Promise<LogRecord> {
@@ -292,7 +326,8 @@ export class Engine implements Sink {
       : this.#decode(stored, seqnum);
   }
 
-  #decode(entry: StoredEntry, seqnum: SeqNum): LogRecord {
+  #decode(entry: StoredEntry | undefined, seqnum: SeqNum): LogRecord {
+    if (entry === undefined) throw trimmedError("the record", seqnum, seqnum);
     const record = decodeRecord(entry.bytes, seqnum, entry.time);
     this.#records.set(seqnum, record, recordBytes(record));
     return this.#withAux(record);
@@ -306,18 +341,19 @@ export class Engine implements Sink {
 
   /** Keeps aux data of a record that is in the book; anything else is ignored. */
   setAux(book: number, seqnum: SeqNum, bytes: Uint8Array): void {
-    if (this.next(book, false, seqnum) !== seqnum) return;
+    if (this.state.next(book, undefined, seqnum) !== seqnum) return;
     this.#aux.set(seqnum, Uint8Array.from(bytes), bytes.length + 100);
   }
 
   stats(): LogStats {
     const { indexBytes, ...loglet } = this.loglet.stats();
+    const { state } = this;
     return {
-      records: this.#index.records,
-      entries: this.#entries,
-      tags: this.#index.tags,
-      indexBytes: this.#index.indexBytes + indexBytes,
-      tagBytes: this.#index.tagBytes,
+      records: state.records,
+      entries: state.entries,
+      tags: state.index.tags,
+      indexBytes: state.indexBytes + indexBytes,
+      tagBytes: state.index.tagBytes,
       ...loglet,
       recordCache: this.#records.stats(),
       auxCache: this.#aux.stats(),
@@ -329,10 +365,22 @@ export class Engine implements Sink {
   /** Decides what was accepted, then closes the loglet. */
   async close(): Promise<void> {
     await this.drained();
+    const failed = this.#fault !== undefined;
     this.#fault = closedError("none");
     this.waiters.fail(closedError());
+    await this.#checkpointing;
+    const since = this.state.entries - this.#checkpointed.entries;
+    if (!failed && since > Math.max(closeEntries, this.#checkpointed.entries * closePart)) await this.checkpoint(true);
     await this.loglet.close();
   }
+}
+
+function forgottenError(): LogError {
+  return new LogError(
+    "LOG_UNAVAILABLE",
+    "the log no longer knows what became of an append that was given again after more than an hour; look whether it is there",
+    { outcome: "unknown" },
+  );
 }
 
 function asLogError(error: unknown): LogError {

@@ -1,19 +1,24 @@
 /**
- * The bytes of an entry: one append as every engine sees it (L10: kind and version first). Little endian.
+ * The bytes of an entry: what every engine sees of an append or a trim (L10: kind and version first). Little endian.
  *
- *     0  u8  kind: 1 = record          8  u32 bytes of data
- *     1  u8  version of this layout    12 bytes of the book's name
- *     2  u16 tags                         tags:       u8 length, bytes
- *     4  u16 conditions                   conditions: u8 length, bytes, after (u32 low, u32 high)
- *     6  u8  length of the book's name    data
- *     7  u8  0
+ *     0  u8  kind: 1 = record, 2 = trim     12 u32 n - acked: entries of the writer without an answer yet, this one counted
+ *     1  u8  version of this layout         16 u32, u32 writer, low and high (below 2^53)
+ *     2  u16 tags                           24 u32, u32 n, low and high: 1, 2, ... in the writer's order (L8)
+ *     4  u16 conditions                     32 bytes of the book's name
+ *     6  u8  length of the book's name         tags:       u8 length, bytes
+ *     7  u8  0                                 conditions: u8 length, bytes, after (u32 low, u32 high)
+ *     8  u32 bytes of data                     data
+ *
+ * The data of a trim is upTo and horizon, each u32 low and high; with a tag it is for that stream only. An upTo of
+ * 2^53-1 means "all before this entry".
  */
 import { LogError } from "../errors.js";
 import { limits } from "../limits.js";
 
-export const entryHead = 12;
-const recordKind = 1;
-const recordVersion = 1;
+export const entryHead = 32;
+export const recordKind = 1;
+export const trimKind = 2;
+const entryVersion = 1;
 const two32 = 2 ** 32;
 
 /** The largest header: all but the data of an entry; the last tag or condition is written before the bound is checked. */
@@ -29,14 +34,16 @@ export class HeaderWriter {
   /** Where the header being written begins, and where it goes on. */
   start = 0;
   at = 0;
+  #kind = 0;
   #tags = 0;
   #conditions = 0;
 
-  begin(book: Uint8Array): void {
+  begin(kind: number, book: Uint8Array): void {
     if (this.start + headerMax > chunkBytes) {
       this.chunk = Buffer.allocUnsafe(chunkBytes);
       this.start = 0;
     }
+    this.#kind = kind;
     const { chunk, start } = this;
     chunk[start + 6] = book.length;
     this.at = start + entryHead;
@@ -86,8 +93,8 @@ export class HeaderWriter {
   /** Ends the header and gives its length; the next one begins behind it. */
   end(dataBytes: number): number {
     const { chunk, start } = this;
-    chunk[start] = recordKind;
-    chunk[start + 1] = recordVersion;
+    chunk[start] = this.#kind;
+    chunk[start + 1] = entryVersion;
     chunk[start + 2] = this.#tags;
     chunk[start + 3] = this.#tags >>> 8;
     chunk[start + 4] = this.#conditions;
@@ -127,12 +134,32 @@ export function writeShort(target: Buffer, at: number, text: string): number {
   return at + 1 + bytes;
 }
 
-/** Refuses what this version does not know (L10). */
-export function checkEntry(bytes: Uint8Array, at: number, position: number): void {
-  if (bytes[at] === recordKind && bytes[at + 1] === recordVersion) return;
+/** Writes who gives the entry at `at`: done last, when it is handed over. */
+export function writeWriter(target: Buffer, at: number, writer: number, n: number, acked: number): void {
+  writeU32(target, at + 12, n - acked);
+  writeU32(target, at + 16, writer);
+  writeU32(target, at + 20, writer / two32);
+  writeU32(target, at + 24, n);
+  writeU32(target, at + 28, n / two32);
+}
+
+/** The data of a trim. */
+export function trimData(upTo: number, horizon: number): Buffer {
+  const data = Buffer.alloc(16);
+  writeU32(data, 0, upTo);
+  writeU32(data, 4, upTo / two32);
+  writeU32(data, 8, horizon);
+  writeU32(data, 12, horizon / two32);
+  return data;
+}
+
+/** The kind of an entry; refuses what this version does not know (L10). */
+export function entryKind(bytes: Uint8Array, at: number, position: number): number {
+  const kind = bytes[at]!;
+  if ((kind === recordKind || kind === trimKind) && bytes[at + 1] === entryVersion) return kind;
   throw new LogError(
     "LOG_VERSION",
-    `entry ${position} has kind ${bytes[at]} version ${bytes[at + 1]}, which this version of boki does not know; open the log with a newer one`,
+    `entry ${position} has kind ${kind} version ${bytes[at + 1]}, which this version of boki does not know; open the log with a newer one`,
   );
 }
 
@@ -144,8 +171,8 @@ export function readU32(bytes: Uint8Array, at: number): number {
   return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
 }
 
-/** The seqnum of a condition. */
-export function readAfter(bytes: Uint8Array, at: number): number {
+/** A number below 2^53: u32 low, u32 high. */
+export function readNumber(bytes: Uint8Array, at: number): number {
   return readU32(bytes, at) + readU32(bytes, at + 4) * two32;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Which records carry which tag. A tag is interned once: (scope, bytes) to a small number, by open addressing on a hash
  * with full comparison; its bytes and its postings live outside the JavaScript heap. Scope 0 holds the names of books, and
- * a book's number is the scope of its tags.
+ * a book's number is the scope of its tags. A tag that is forgotten gives all of that back, its number too.
  *
  * A tag's list holds ordinals. A book's list holds *runs*, as pairs of first and last ordinal: a book that has the log to
  * itself costs nothing for each record.
@@ -9,38 +9,62 @@
 import { Postings } from "./postings.js";
 
 const byteChunkBits = 20;
-const byteChunkSize = 1 << byteChunkBits;
+export const byteChunkSize = 1 << byteChunkBits;
 const byteChunkMask = byteChunkSize - 1;
 /** Before the bytes of a key: scope (u32) and length (u8). */
 const keyHead = 5;
 
 /** "No such tag." */
 export const unknown = -1;
+/** The place of the bytes of a row that is free. */
+const freeRow = 2 ** 32 - 1;
 
 export class TagIndex {
-  readonly #postings = new Postings();
+  readonly postings = new Postings();
   /** A row for each tag: word 0 is its hash, word 1 the place of its bytes, the rest is the list's. */
-  readonly #rows = this.#postings.rows;
-  readonly #bytes: Uint8Array[] = [];
+  readonly rows = this.postings.rows;
+  readonly byteChunks: Uint8Array[] = [];
   #bytesUsed = 0;
   /** Tag number + 1, or 0 where free. */
   #slots = new Uint32Array(1 << 10);
-  #records = 0;
+  readonly #freeRows: number[] = [];
+  /** Places of forgotten keys, by their length. */
+  readonly #freeKeys = new Map<number, number[]>();
 
   get tags(): number {
-    return this.#rows.length;
-  }
-
-  get records(): number {
-    return this.#records;
+    return this.rows.length - this.#freeRows.length;
   }
 
   get indexBytes(): number {
-    return this.#postings.bytes + this.#slots.byteLength;
+    return this.postings.bytes + this.#slots.byteLength;
   }
 
   get tagBytes(): number {
     return this.#bytesUsed;
+  }
+
+  get freeRows(): readonly number[] {
+    return this.#freeRows;
+  }
+
+  get freeKeys(): ReadonlyMap<number, readonly number[]> {
+    return this.#freeKeys;
+  }
+
+  /** Takes over what was stored, behind the rows and postings; the table of slots is made again. */
+  restore(
+    chunks: readonly Uint8Array[],
+    bytesUsed: number,
+    freeRows: readonly number[],
+    freeKeys: readonly (readonly [number, number[]])[],
+  ): void {
+    this.byteChunks.push(...chunks);
+    this.#bytesUsed = bytesUsed;
+    this.#freeRows.push(...freeRows);
+    for (const [length, keys] of freeKeys) this.#freeKeys.set(length, keys);
+    let size = this.#slots.length;
+    while (this.rows.length * 4 > size * 3) size *= 2;
+    this.#fillSlots(size);
   }
 
   /** The number of a key, or `unknown`. */
@@ -55,43 +79,106 @@ export class TagIndex {
     return found === unknown ? this.#add(code, scope, source, at, length) : found;
   }
 
+  /** The scope of a tag: the number of its book + 1, or 0 for the name of a book. */
+  scope(tag: number): number {
+    const key = this.rows.get(tag, 1);
+    return word(this.byteChunks[key >>> byteChunkBits]!, key & byteChunkMask) >>> 0;
+  }
+
+  /** The text of a key. */
+  name(tag: number): string {
+    const key = this.rows.get(tag, 1);
+    const bytes = this.byteChunks[key >>> byteChunkBits]!;
+    const at = (key & byteChunkMask) + keyHead;
+    return Buffer.from(bytes.buffer, bytes.byteOffset + at, bytes[at - 1]).toString("utf8");
+  }
+
   /** Adds a record to a book. Records come in ascending order. */
   addToBook(book: number, ordinal: number): void {
-    this.#records++;
-    if (this.#postings.last(book) === ordinal - 1 && ordinal > 1) {
-      this.#postings.replaceLast(book, ordinal);
+    if (this.postings.last(book) === ordinal - 1 && ordinal > 1) {
+      this.postings.replaceLast(book, ordinal);
     } else {
-      this.#postings.push(book, ordinal);
-      this.#postings.push(book, ordinal);
+      this.postings.push(book, ordinal);
+      this.postings.push(book, ordinal);
     }
   }
 
   addToTag(tag: number, ordinal: number): void {
-    this.#postings.push(tag, ordinal);
+    this.postings.push(tag, ordinal);
   }
 
   /** The last ordinal with this tag, or 0: what conditions are decided on. */
   last(tag: number): number {
-    return this.#postings.last(tag);
+    return this.postings.last(tag);
   }
 
   nextInTag(tag: number, from: number): number {
-    return this.#postings.ceiling(tag, from);
+    return this.postings.ceiling(tag, from);
   }
 
   prevInTag(tag: number, upTo: number): number {
-    return this.#postings.floor(tag, upTo);
+    return this.postings.floor(tag, upTo);
   }
 
   nextInBook(book: number, from: number): number {
-    const next = this.#postings.ceiling(book, from);
-    // An odd number of bounds below: `from` is behind the first and not behind the last of a run.
-    return next > from && (this.#postings.rank(book, from) & 1) === 1 ? from : next;
+    return this.#isInside(book, from) ? from : this.postings.ceiling(book, from);
   }
 
   prevInBook(book: number, upTo: number): number {
-    const prev = this.#postings.floor(book, upTo);
-    return prev > 0 && prev < upTo && (this.#postings.rank(book, upTo) & 1) === 1 ? upTo : prev;
+    return this.#isInside(book, upTo) ? upTo : this.postings.floor(book, upTo);
+  }
+
+  /** Behind the first of a run and not behind its last: an odd number of bounds is below. */
+  #isInside(book: number, ordinal: number): boolean {
+    return (this.postings.rank(book, ordinal) & 1) === 1;
+  }
+
+  /** Calls `fn` with the ordinals of a book from `from` to `to`, both inclusive. */
+  forEachInBook(book: number, from: number, to: number, fn: (ordinal: number) => void): void {
+    for (let ordinal = this.nextInBook(book, from); ordinal !== 0 && ordinal <= to;) {
+      const inside = this.#isInside(book, ordinal);
+      const end = Math.min(to, inside ? this.postings.ceiling(book, ordinal) : this.#runEnd(book, ordinal));
+      while (ordinal <= end) fn(ordinal++);
+      ordinal = this.nextInBook(book, ordinal);
+    }
+  }
+
+  /** The end of the run that begins at an ordinal, which is in the list twice where the run is one long. */
+  #runEnd(book: number, start: number): number {
+    const next = this.postings.ceiling(book, start + 1);
+    return next !== 0 && this.#isInside(book, next) ? next : start;
+  }
+
+  /** Forgets a tag: its number and its memory are given out again. */
+  forget(tag: number): void {
+    const key = this.rows.get(tag, 1);
+    const length = this.byteChunks[key >>> byteChunkBits]![(key & byteChunkMask) + 4]!;
+    this.#removeSlot(tag);
+    this.postings.clear(tag);
+    let keys = this.#freeKeys.get(length);
+    if (keys === undefined) this.#freeKeys.set(length, (keys = []));
+    keys.push(key);
+    this.rows.set(tag, 1, freeRow);
+    this.#freeRows.push(tag);
+  }
+
+  isFree(tag: number): boolean {
+    return this.rows.get(tag, 1) === freeRow;
+  }
+
+  /** Takes a tag out of the table, and moves those behind it up, so that none is cut off from its place. */
+  #removeSlot(tag: number): void {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let hole = this.rows.get(tag, 0) & mask;
+    while (slots[hole] !== tag + 1) hole = (hole + 1) & mask;
+    for (let at = (hole + 1) & mask; slots[at] !== 0; at = (at + 1) & mask) {
+      const home = this.rows.get(slots[at]! - 1, 0) & mask;
+      if (((at - home) & mask) < ((at - hole) & mask)) continue;
+      slots[hole] = slots[at]!;
+      hole = at;
+    }
+    slots[hole] = 0;
   }
 
   #locate(code: number, scope: number, source: Uint8Array, at: number, length: number): number {
@@ -100,13 +187,13 @@ export class TagIndex {
     for (let slot = code & mask; ; slot = (slot + 1) & mask) {
       const tag = slots[slot]! - 1;
       if (tag < 0) return unknown;
-      if (this.#rows.get(tag, 0) === code && this.#equals(tag, scope, source, at, length)) return tag;
+      if (this.rows.get(tag, 0) === code && this.#equals(tag, scope, source, at, length)) return tag;
     }
   }
 
   #equals(tag: number, scope: number, source: Uint8Array, at: number, length: number): boolean {
-    const key = this.#rows.get(tag, 1);
-    const bytes = this.#bytes[key >>> byteChunkBits]!;
+    const key = this.rows.get(tag, 1);
+    const bytes = this.byteChunks[key >>> byteChunkBits]!;
     let own = key & byteChunkMask;
     if (bytes[own + 4] !== length) return false;
     if (word(bytes, own) !== (scope | 0)) return false;
@@ -118,24 +205,30 @@ export class TagIndex {
   }
 
   #add(code: number, scope: number, source: Uint8Array, at: number, length: number): number {
-    if ((this.#bytesUsed & byteChunkMask) + keyHead + length > byteChunkSize) {
-      this.#bytesUsed = this.#bytes.length * byteChunkSize;
-    }
-    if (this.#bytesUsed >>> byteChunkBits >= this.#bytes.length) this.#bytes.push(new Uint8Array(byteChunkSize));
-    const key = this.#bytesUsed;
-    this.#bytesUsed += keyHead + length;
-    const bytes = this.#bytes[key >>> byteChunkBits]!;
+    const key = this.#freeKeys.get(length)?.pop() ?? this.#allocateKey(keyHead + length);
+    const bytes = this.byteChunks[key >>> byteChunkBits]!;
     let own = key & byteChunkMask;
     for (let shift = 0; shift < 32; shift += 8) bytes[own++] = scope >>> shift;
     bytes[own++] = length;
     for (let i = 0; i < length; i++) bytes[own + i] = source[at + i]!;
 
-    const tag = this.#postings.add();
-    this.#rows.set(tag, 0, code);
-    this.#rows.set(tag, 1, key);
-    if ((tag + 1) * 4 > this.#slots.length * 3) this.#grow();
+    const tag = this.#freeRows.pop() ?? this.postings.add();
+    this.rows.set(tag, 0, code);
+    this.rows.set(tag, 1, key);
+    if ((this.rows.length + 1) * 4 > this.#slots.length * 3) this.#fillSlots(this.#slots.length * 2);
     else this.#place(tag, code);
     return tag;
+  }
+
+  #allocateKey(size: number): number {
+    if ((this.#bytesUsed & byteChunkMask) + size > byteChunkSize) {
+      this.#bytesUsed = this.byteChunks.length * byteChunkSize;
+    }
+    if (this.#bytesUsed >>> byteChunkBits >= this.byteChunks.length)
+      this.byteChunks.push(new Uint8Array(byteChunkSize));
+    const key = this.#bytesUsed;
+    this.#bytesUsed += size;
+    return key;
   }
 
   #place(tag: number, code: number): void {
@@ -145,9 +238,9 @@ export class TagIndex {
     this.#slots[slot] = tag + 1;
   }
 
-  #grow(): void {
-    this.#slots = new Uint32Array(this.#slots.length * 2);
-    for (let tag = 0; tag < this.#rows.length; tag++) this.#place(tag, this.#rows.get(tag, 0));
+  #fillSlots(size: number): void {
+    this.#slots = new Uint32Array(size);
+    for (let tag = 0; tag < this.rows.length; tag++) if (!this.isFree(tag)) this.#place(tag, this.rows.get(tag, 0));
   }
 }
 

@@ -37,7 +37,7 @@ export class LogClock {
     return wallTime(this.#clock);
   }
 
-  /** The time for the next batch, whole ms. Throws `LOG_UNAVAILABLE`, and nothing is changed, if the clock gives none. */
+  /** The time for the next batch, whole ms. Throws `LOG_CLOCK`, and nothing is changed, if the clock gives none. */
   stamp(): number {
     const wall = read(this.#clock, "now");
     const monotonic = read(this.#clock, "monotonic");
@@ -71,7 +71,7 @@ function read(clock: Clock, which: "now" | "monotonic"): number {
     return value;
   } catch (error) {
     const what = error instanceof Error ? error.message : String(error);
-    throw new LogError("LOG_UNAVAILABLE", `the log has no time: ${what}`, {
+    throw new LogError("LOG_CLOCK", `the log has no time: ${what}`, {
       outcome: "none",
       retryable: true,
       cause: error,

@@ -71,12 +71,28 @@ export interface Loglet {
   /** Delivers all from `from` that exists already, then resolves and goes on delivering. One subscriber at a time. */
   subscribe(from: Position, sink: Sink): Promise<void>;
   /**
-   * One entry, verified. Returns it directly where that costs no waiting for a device queue, else a promise.
-   * Throws or rejects with `LOG_CORRUPT` or `LOG_IO`. `position` must be below the tail.
+   * One entry, verified; undefined if it was released. Returns it directly where that costs no waiting for a device
+   * queue, else a promise. Throws or rejects with `LOG_CORRUPT` or `LOG_IO`. `position` must be below the tail.
    */
-  read(position: Position): StoredEntry | Promise<StoredEntry>;
+  read(position: Position): StoredEntry | undefined | Promise<StoredEntry | undefined>;
   /** The first position not given out. Linearizable. */
   tail(): Promise<Position>;
+
+  /**
+   * Stores the state that a follower has after `position`, durably, without stopping appends; the last two are kept.
+   * `hurry`: nothing else goes on, so that it need not make way.
+   */
+  checkpoint(position: Position, slices: Iterable<Uint8Array>, hurry: boolean): Promise<void>;
+  /**
+   * The newest state stored whole, its bytes at a multiple of 8 and the caller's to keep. Undefined where there is none: then
+   * all entries are there. `LOG_CORRUPT` where entries are gone and no checkpoint holds.
+   */
+  latestCheckpoint(): Promise<{ readonly position: Position; readonly state: Buffer } | undefined>;
+  /**
+   * Gives back the room of entries that nobody needs any more, as far as both checkpoints cover them. Their positions stay
+   * taken; reading them gives undefined. Makes way for appends; does nothing while it is at it already.
+   */
+  release(isNeeded: (position: Position) => boolean): Promise<void>;
   stats(): LogletStats;
   /** Finishes the append under way and gives everything back. Idempotent. */
   close(): Promise<void>;

@@ -15,11 +15,13 @@ export class MemoryLoglet implements Loglet {
   readonly recovered = undefined;
   readonly depth = 1;
   readonly #clock: LogClock;
-  readonly #entries: Buffer[] = [];
+  /** By position; undefined where it was released. */
+  readonly #entries: (Buffer | undefined)[] = [];
   readonly #times: number[] = [];
   #bytes = 0;
   #batches = 0;
   #sink: Sink | undefined;
+  #checkpoint: { readonly position: Position; readonly state: Buffer } | undefined;
 
   private constructor(clock: Clock, random: () => number) {
     this.id = drawId(random);
@@ -59,7 +61,7 @@ export class MemoryLoglet implements Loglet {
   /** A batch is one buffer: the entries are put behind each other for the feed. */
   #deliver(sink: Sink, first: Position, count: number, own: readonly Entry[] | undefined): void {
     const from = first - this.base;
-    const parts = this.#entries.slice(from, from + count);
+    const parts = this.#entries.slice(from, from + count) as Buffer[];
     const starts: number[] = [];
     const sizes: number[] = [];
     let at = 0;
@@ -72,10 +74,34 @@ export class MemoryLoglet implements Loglet {
     sink.entries({ first, count, times: this.#times.slice(from, from + count), bytes, starts, sizes, own });
   }
 
-  read(position: Position): StoredEntry {
+  read(position: Position): StoredEntry | undefined {
     const place = position - this.base;
+    const bytes = this.#entries[place];
     // A copy, as everywhere: nobody can change the log through what was read.
-    return { bytes: Buffer.from(this.#entries[place]!), time: this.#times[place]! };
+    return bytes && { bytes: Buffer.from(bytes), time: this.#times[place]! };
+  }
+
+  checkpoint(position: Position, slices: Iterable<Uint8Array>): Promise<void> {
+    this.#checkpoint = { position, state: Buffer.concat([...slices]) };
+    return Promise.resolve();
+  }
+
+  latestCheckpoint(): Promise<{ readonly position: Position; readonly state: Buffer } | undefined> {
+    // A copy: whoever takes it over changes it.
+    const found = this.#checkpoint;
+    return Promise.resolve(found && { position: found.position, state: copyAligned(found.state) });
+  }
+
+  release(isNeeded: (position: Position) => boolean): Promise<void> {
+    const end = this.#checkpoint?.position ?? 0;
+    for (let position = this.base; position <= end; position++) {
+      const place = position - this.base;
+      const bytes = this.#entries[place];
+      if (bytes === undefined || isNeeded(position)) continue;
+      this.#bytes -= bytes.length;
+      this.#entries[place] = undefined;
+    }
+    return Promise.resolve();
   }
 
   tail(): Promise<Position> {
@@ -91,4 +117,10 @@ export class MemoryLoglet implements Loglet {
     this.#sink = undefined;
     return Promise.resolve();
   }
+}
+
+function copyAligned(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
 }

@@ -9,10 +9,14 @@ import { FileLoglet, type FileLogletOptions } from "../../core/loglet/file/file-
 import { realDisk } from "../../core/loglet/file/real-disk.js";
 import { systemClock } from "../../core/loglet/log-clock.js";
 
-export async function openOn(folder: string, options: FileLogletOptions = {}): Promise<Session> {
+export async function openOn(
+  folder: string,
+  options: FileLogletOptions & { readonly cacheBytes?: number; readonly auxBytes?: number } = {},
+): Promise<Session> {
   const loglet = await FileLoglet.open(folder, options);
+  const { cacheBytes = 0, auxBytes = 0, clock = systemClock } = options;
   try {
-    const engine = await Engine.start(loglet, { cacheBytes: 0, auxBytes: 0, clock: systemClock });
+    const engine = await Engine.start(loglet, { cacheBytes, auxBytes, clock, random: Math.random });
     return new Session(`file:${folder}`, engine, () => engine.close());
   } catch (error) {
     await loglet.close();

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { openSync, closeSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { headerBytes } from "../../core/loglet/file/segment.js";
+import { headerBytes } from "../../core/loglet/file/header.js";
 import type { LogBook, LogRecord } from "../../core/types.js";
 import { copyFolder, openOn, scratch, segmentFiles } from "./on-disk.js";
 

@@ -20,8 +20,11 @@ import type { Disk, DiskLock } from "./disk.js";
 import { frameHead, frameHolds, framePosition, frameRoom, frameSize, frameTime, sealFrame } from "./frame.js";
 import { realDisk } from "./real-disk.js";
 import { corrupt, createLog, findLog, type Found } from "./recovery.js";
-import { scanSegment } from "./scan.js";
-import { createSegment, headerBytes, nextSegmentBytes, type Segment } from "./segment.js";
+import { Checkpoints } from "./checkpoints.js";
+import { compact } from "./compaction.js";
+import { scanFrames } from "./scan.js";
+import { headerBytes } from "./header.js";
+import { createSegment, nextSegmentBytes, type Segment, type SegmentSizes, segmentSizes } from "./segment.js";
 
 export interface FileLogletOptions {
   readonly durability?: Exclude<Durability, "memory"> | undefined;
@@ -29,6 +32,7 @@ export interface FileLogletOptions {
   readonly clock?: Clock | undefined;
   readonly random?: (() => number) | undefined;
   readonly disk?: Disk | undefined;
+  readonly segmentSizes?: SegmentSizes | undefined;
 }
 
 /** Above this a sync leaves the calling thread, below the other it comes back; ms of the moving median. */
@@ -53,7 +57,7 @@ interface Staging {
 export class FileLoglet implements Loglet {
   readonly id: string;
   readonly durability: "disk" | "os";
-  readonly base: Position;
+  readonly base: Position = 1;
   readonly recovered: Recovered | undefined;
   readonly depth = 1;
   readonly #disk: Disk;
@@ -61,7 +65,12 @@ export class FileLoglet implements Loglet {
   readonly #lock: DiskLock;
   readonly #io: "main" | "worker" | "auto";
   readonly #clock: LogClock;
+  readonly #segmentSizes: SegmentSizes;
   readonly #segments: Segment[];
+  readonly #checkpoints: Checkpoints;
+  /** Entries are gone: the state cannot be made from what is left alone. */
+  readonly #released: boolean;
+  #releasing = false;
   #segment: Segment;
   #sink: Sink | undefined;
   #fault: LogError | undefined;
@@ -88,11 +97,13 @@ export class FileLoglet implements Loglet {
     this.#io = options.io ?? "auto";
     this.#syncElsewhere = this.#io === "worker";
     this.#clock = new LogClock(options.clock ?? systemClock, found.time);
+    this.#segmentSizes = options.segmentSizes ?? segmentSizes;
     this.#segments = found.segments;
     this.#segment = found.segments.at(-1)!;
     this.#clean = found.clean;
     this.id = this.#segment.header.logId;
-    this.base = found.segments[0]!.base;
+    this.#checkpoints = new Checkpoints(this.#disk, folder, this.id);
+    this.#released = found.released;
     this.durability = options.durability ?? "disk";
     this.recovered = found.recovered;
   }
@@ -106,9 +117,10 @@ export class FileLoglet implements Loglet {
       disk.makeFolder(folder);
       lock = await disk.lock(folder);
       const now = wallTime(options.clock ?? systemClock);
+      const sizes = options.segmentSizes ?? segmentSizes;
       const found =
         findLog(disk, folder) ??
-        createLog(disk, folder, options.durability ?? "disk", now, drawId(options.random ?? systemRandom));
+        createLog(disk, folder, options.durability ?? "disk", now, sizes, drawId(options.random ?? systemRandom));
       return new FileLoglet(folder, lock, found, options);
     } catch (error) {
       await lock?.release();
@@ -231,7 +243,7 @@ export class FileLoglet implements Loglet {
     const count = entries.length;
     const first = segment.next;
     const shift = staging.from - frameHead;
-    for (let i = 0; i < count; i++) segment.addOffset(shift + this.#starts[i]!);
+    for (let i = 0; i < count; i++) segment.add(shift + this.#starts[i]!);
     segment.end = staging.to;
     // Only now: recovery takes a gap in these numbers for damage, and a batch that a full disk refused leaves nothing.
     segment.batch++;
@@ -251,7 +263,7 @@ export class FileLoglet implements Loglet {
   /** Goes on to a new segment. A full disk leaves everything as it is. */
   #nextSegment(roomMin: number): void {
     const before = this.#segment;
-    const size = nextSegmentBytes(this.#logBytes, roomMin);
+    const size = nextSegmentBytes(this.#segmentSizes, this.#logBytes, roomMin);
     try {
       this.#segment = createSegment(this.#disk, this.#folder, {
         ...before.header,
@@ -260,12 +272,13 @@ export class FileLoglet implements Loglet {
         size,
         durability: this.durability,
         created: this.#clock.wall(),
+        sparse: false,
       });
     } catch (error) {
       if (!isFull(error)) throw error;
       throw fullError(`no room for the next segment in ${this.#folder}`, error);
     }
-    before.seal();
+    before.seal(this.#disk);
     this.#segments.push(this.#segment);
   }
 
@@ -296,21 +309,26 @@ export class FileLoglet implements Loglet {
   // Reading
 
   async subscribe(from: Position, sink: Sink): Promise<void> {
-    for (const [i, segment] of this.#segments.entries()) {
-      const end = this.#segments[i + 1]?.base;
-      const { offset, position } = scanSegment(this.#disk, segment, end, (batch) => {
-        const skip = Math.min(batch.count, Math.max(0, from - batch.first));
-        if (skip < batch.count) sink.entries(skip === 0 ? batch : dropFirst(batch, skip));
-        this.#clock.observe(batch.times[batch.count - 1]!);
+    for (const segment of this.#segments) {
+      const isLast = segment === this.#segment;
+      if (segment.next <= from) continue;
+      const { offset, position } = scanFrames(this.#disk, segment, {
+        from: segment.from(this.#disk, from),
+        end: segment.next,
+        // The last one was read through when it was opened.
+        checked: isLast,
+        deliver: (batch) => {
+          sink.entries(batch);
+          this.#clock.observe(batch.times[batch.count - 1]!);
+        },
       });
-      if (end !== undefined && position !== end) {
+      if (position !== segment.next && !segment.header.sparse) {
         throw corrupt(
           segment.path,
           offset,
-          `position ${position} is damaged, of those up to ${end - 1} that it must hold`,
+          `position ${position} is damaged, of those up to ${segment.next - 1} that it must hold`,
         );
       }
-      if (end !== undefined) segment.seal();
       this.#logBytes += offset - headerBytes;
       // Opening a long log does not stop everything else in the process.
       await new Promise((done) => setImmediate(done));
@@ -318,9 +336,11 @@ export class FileLoglet implements Loglet {
     this.#sink = sink;
   }
 
-  read(position: Position): StoredEntry | Promise<StoredEntry> {
+  read(position: Position): StoredEntry | undefined | Promise<StoredEntry | undefined> {
     const segment = this.#find(position);
-    const { from, to } = segment.range(position);
+    const range = segment.range(this.#disk, position);
+    if (range === undefined) return undefined;
+    const { from, to } = range;
     const length = to - from;
     const bytes = Buffer.allocUnsafeSlow(length);
     for (const staging of this.#stagings) {
@@ -330,7 +350,7 @@ export class FileLoglet implements Loglet {
     }
     try {
       if (length > largeReadBytes) {
-        return this.#disk.readLater(segment.file, bytes, length, from).then(
+        return segment.readLater(this.#disk, bytes, length, from).then(
           () => openFrame(bytes, position, segment, from),
           (error: unknown) => Promise.reject(readError(error, segment)),
         );
@@ -340,6 +360,41 @@ export class FileLoglet implements Loglet {
       throw readError(error, segment);
     }
     return openFrame(bytes, position, segment, from);
+  }
+
+  // Checkpoints and room
+
+  checkpoint(position: Position, slices: Iterable<Uint8Array>, hurry: boolean): Promise<void> {
+    return this.#checkpoints.write(position, slices, hurry);
+  }
+
+  latestCheckpoint(): Promise<{ readonly position: Position; readonly state: Buffer } | undefined> {
+    const found = this.#checkpoints.latest(this.#segment.next - 1);
+    if (found === undefined && this.#released) {
+      throw corrupt(
+        this.#folder,
+        0,
+        "no checkpoint holds, and entries that are trimmed away are needed without one; `boki repair` makes a state of what is left",
+      );
+    }
+    return Promise.resolve(found);
+  }
+
+  async release(isNeeded: (position: Position) => boolean): Promise<void> {
+    if (this.#releasing) return;
+    this.#releasing = true;
+    try {
+      await compact(
+        this.#disk,
+        this.#folder,
+        this.#segments,
+        this.#checkpoints.covered,
+        isNeeded,
+        () => this.#closing !== undefined,
+      );
+    } finally {
+      this.#releasing = false;
+    }
   }
 
   #find(position: Position): Segment {
@@ -361,7 +416,7 @@ export class FileLoglet implements Loglet {
   stats(): LogletStats {
     return {
       logBytes: this.#logBytes,
-      diskBytes: this.#segments.reduce((sum, segment) => sum + segment.diskBytes, 0),
+      diskBytes: this.#segments.reduce((sum, segment) => sum + segment.diskBytes, this.#checkpoints.bytes),
       indexBytes: this.#segments.reduce((sum, segment) => sum + segment.indexBytes, 0),
       batches: this.#batches,
       syncMs: this.#syncMs,
@@ -379,7 +434,7 @@ export class FileLoglet implements Loglet {
     } finally {
       this.#fault ??= closedError("none");
       this.#sink = undefined;
-      for (const segment of this.#segments) this.#disk.close(segment.file);
+      for (const segment of this.#segments) segment.close(this.#disk);
       await this.#lock.release();
     }
   }
@@ -393,7 +448,7 @@ export class FileLoglet implements Loglet {
     try {
       this.#disk.write(segment.file, mark, frameHead, segment.end);
       this.#disk.sync(segment.file);
-      this.#disk.truncate(segment.file, segment.end + frameHead);
+      segment.cut(this.#disk, segment.end + frameHead);
     } catch (error) {
       throw this.#poison(error);
     }
@@ -424,17 +479,6 @@ function openFrame(bytes: Buffer, position: Position, segment: Segment, offset: 
     throw corrupt(segment.path, offset, `the record at position ${position} does not match its checksum`);
   }
   return { bytes: bytes.subarray(frameHead, size), time: frameTime(bytes, 0) };
-}
-
-function dropFirst(batch: Parameters<Sink["entries"]>[0], skip: number): Parameters<Sink["entries"]>[0] {
-  return {
-    ...batch,
-    first: batch.first + skip,
-    count: batch.count - skip,
-    times: Array.prototype.slice.call(batch.times, skip) as number[],
-    starts: Array.prototype.slice.call(batch.starts, skip) as number[],
-    sizes: Array.prototype.slice.call(batch.sizes, skip) as number[],
-  };
 }
 
 function readError(error: unknown, segment: Segment): LogError {

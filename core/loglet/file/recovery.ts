@@ -11,18 +11,11 @@ import { LogError } from "../../errors.js";
 import type { Recovered } from "../../types.js";
 import type { Position } from "../loglet.js";
 import type { Disk } from "./disk.js";
-import { frameBatch, frameHead, frameHolds, framePosition, frameSize, sealFrame } from "./frame.js";
-import { scanSegment, type ScanEnd } from "./scan.js";
-import {
-  createSegment,
-  decodeHeader,
-  headerBytes,
-  Segment,
-  segmentBytesMin,
-  type SegmentHeader,
-  segmentName,
-  segmentNumber,
-} from "./segment.js";
+import { frameBatch, frameHead, frameHolds, framePosition, frameSize, frameTime, sealFrame } from "./frame.js";
+import { type ScanEnd, scanFrames } from "./scan.js";
+import { decodeHeader, headerBytes, type SegmentHeader, segmentName, segmentNumber } from "./header.js";
+import { createSegment, Segment, SegmentDraft, type SegmentSizes } from "./segment.js";
+import { EntryTable } from "./table.js";
 
 const chunkBytes = 1 << 20;
 
@@ -32,27 +25,39 @@ export interface Found {
   readonly recovered: Recovered | undefined;
   /** The last segment ends with the mark of a clean close. */
   readonly clean: boolean;
+  /** Some entries were released: what is left does not tell the whole state. */
+  readonly released: boolean;
   /** Time of the last entry, ms; 0 in an empty segment. */
   readonly time: number;
 }
 
 /** Makes a log in an empty folder. */
-export function createLog(disk: Disk, folder: string, durability: "disk" | "os", now: number, logId: string): Found {
+export function createLog(
+  disk: Disk,
+  folder: string,
+  durability: "disk" | "os",
+  now: number,
+  sizes: SegmentSizes,
+  logId: string,
+): Found {
   const header: SegmentHeader = {
     logId,
     number: 1,
     base: 1,
-    size: segmentBytesMin,
+    size: sizes.min,
     durability,
     created: now,
+    sparse: false,
   };
-  return { segments: [createSegment(disk, folder, header)], recovered: undefined, clean: false, time: 0 };
+  const segments = [createSegment(disk, folder, header)];
+  return { segments, recovered: undefined, clean: false, released: false, time: 0 };
 }
 
 /** Opens the log in a folder, or gives undefined where there is none yet. */
 export function findLog(disk: Disk, folder: string): Found | undefined {
   const names = disk.list(folder);
-  for (const name of names) if (/^\d{10}\.log\.tmp$/.test(name)) disk.remove(join(folder, name));
+  for (const name of names)
+    if (/^\d{10}\.log\.tmp$|^checkpoint-\d{16}\.tmp$/.test(name)) disk.remove(join(folder, name));
   const numbers = names.flatMap((name) => segmentNumber(name) ?? []).sort((a, b) => a - b);
   if (numbers.length === 0) {
     refuseForeign(folder, names);
@@ -63,7 +68,9 @@ export function findLog(disk: Disk, folder: string): Found | undefined {
     for (const number of numbers) {
       segments.push(openSegment(disk, folder, number, segments.at(-1)));
     }
-    return { segments, ...openLast(disk, folder, segments) };
+    for (const [i, segment] of segments.entries()) segment.next = segments[i + 1]?.base ?? segment.next;
+    const released = segments[0]!.header.number > 1 || segments.some(({ header }) => header.sparse);
+    return { segments, released, ...openLast(disk, folder, segments) };
   } catch (error) {
     for (const segment of segments) disk.close(segment.file);
     throw error;
@@ -113,20 +120,25 @@ function openSegment(disk: Disk, folder: string, number: number, before: Segment
   }
 }
 
-function openLast(disk: Disk, folder: string, segments: Segment[]): Omit<Found, "segments"> {
+function openLast(disk: Disk, folder: string, segments: Segment[]): Omit<Found, "segments" | "released"> {
   const last = segments.at(-1)!;
-  const end = scanSegment(disk, last, undefined);
   const { file, header, path, seed } = last;
+  const closed = readCleanEnd(disk, last);
+  if (closed !== undefined) {
+    disk.truncate(file, last.end);
+    goOn(disk, folder, last);
+    return { recovered: undefined, clean: true, time: closed.time };
+  }
+  const table = last.begin();
+  const end = scanFrames(disk, last, {
+    from: { offset: headerBytes, position: last.base },
+    found: (_position, offset) => last.add(offset),
+  });
+  last.end = end.offset;
+  last.batch = end.batch;
   const behind = lastNonZero(disk, file, end.offset, header.size) - end.offset;
   if (end.clean && behind === 0) {
-    disk.truncate(file, header.size);
-    // If the sync of that close failed, the mark may be in the page cache only, and count as written. Its page is written
-    // again, so that the sync of what comes behind it takes it along.
-    const mark = Buffer.alloc(frameHead);
-    disk.read(file, mark, frameHead, end.offset - frameHead);
-    disk.write(file, mark, frameHead, end.offset - frameHead);
-    // An opening that failed or was killed behind its rename has left a whole file whose name a power loss takes back.
-    disk.syncFolder(folder);
+    goOn(disk, folder, last);
     return { recovered: undefined, clean: true, time: end.time };
   }
 
@@ -139,30 +151,63 @@ function openLast(disk: Disk, folder: string, segments: Segment[]): Omit<Found, 
   ) {
     throw corrupt(path, end.offset, `position ${end.position} is damaged, and acknowledged records follow`);
   }
-  const copy = createSegment(disk, folder, header, (target) => copyFrames(disk, last, end, target));
-  scanSegment(disk, copy, undefined);
+  const draft = new SegmentDraft(disk, folder, header);
+  copyFrames(disk, last, end, draft);
+  const copyEnd = draft.end;
+  const copy = draft.finish();
+  copy.found(table, copyEnd, end.position);
+  copy.batch = end.batch + 1;
   disk.close(file);
   segments[segments.length - 1] = copy;
   return {
     recovered: behind > 0 ? { bytes: behind, position: end.position } : undefined,
-    clean: true,
+    clean: copyEnd > end.offset || end.clean,
     time: end.time,
   };
 }
 
-/** The good frames of a segment, and the mark of a clean end, so that a cut batch is not taken for one that goes on behind it. */
-function copyFrames(disk: Disk, from: Segment, end: ScanEnd, target: number): void {
-  const buffer = Buffer.alloc(chunkBytes);
-  let at = headerBytes;
-  while (at < end.offset) {
-    const length = disk.read(from.file, buffer, Math.min(buffer.length, end.offset - at), at);
-    disk.write(target, buffer, length, at);
-    at += length;
+/** Makes a segment that was closed in order ready for appends behind its mark. */
+function goOn(disk: Disk, folder: string, { file, header, end }: Segment): void {
+  disk.truncate(file, header.size);
+  // If the sync of that close failed, the mark may be in the page cache only, and count as written. Its page is written
+  // again, so that the sync of what comes behind it takes it along.
+  const mark = Buffer.alloc(frameHead);
+  disk.read(file, mark, frameHead, end - frameHead);
+  disk.write(file, mark, frameHead, end - frameHead);
+  // An opening that failed or was killed behind its rename has left a whole file whose name a power loss takes back.
+  disk.syncFolder(folder);
+}
+
+/** What a clean close has left: the mark behind the last entry, and the table of entries behind that. */
+function readCleanEnd(disk: Disk, last: Segment): { readonly time: number } | undefined {
+  const stored = EntryTable.read(disk, last.file);
+  if (stored === undefined || last.header.sparse || stored.end > last.header.size) return undefined;
+  const mark = Buffer.alloc(frameHead);
+  const next = last.base + stored.table.count;
+  disk.read(last.file, mark, frameHead, stored.end - frameHead);
+  if (
+    frameSize(mark, 0) !== frameHead ||
+    framePosition(mark, 0) !== next ||
+    !frameHolds(mark, 0, frameHead, last.seed)
+  ) {
+    return undefined;
   }
-  if (end.clean || at + frameHead > from.header.size) return;
+  last.found(stored.table, stored.end, next);
+  last.batch = frameBatch(mark, 0);
+  return { time: frameTime(mark, 0) };
+}
+
+/** The good frames of a segment, and the mark of a clean end, so that a cut batch is not taken for one that goes on behind it. */
+function copyFrames(disk: Disk, from: Segment, end: ScanEnd, to: SegmentDraft): void {
+  const buffer = Buffer.alloc(chunkBytes);
+  while (to.end < end.offset) {
+    const length = disk.read(from.file, buffer, Math.min(buffer.length, end.offset - to.end), to.end);
+    to.write(buffer.subarray(0, length));
+  }
+  if (end.clean || to.end + frameHead > from.header.size) return;
   const mark = Buffer.alloc(frameHead);
   sealFrame(mark, 0, 0, end.position, end.time, end.batch + 1, 0, from.seed);
-  disk.write(target, mark, frameHead, at);
+  to.write(mark);
 }
 
 /** Whether a good frame of a batch after `batch` stands anywhere in a range. */

@@ -1,4 +1,4 @@
-/** Reads a segment from its first frame on, checking every one, in large sequential reads. */
+/** Reads a segment's frames one after the other, checking every one, in large sequential reads. */
 import type { Batch, Position } from "../loglet.js";
 import type { Disk } from "./disk.js";
 import {
@@ -11,7 +11,7 @@ import {
   frameSize,
   frameTime,
 } from "./frame.js";
-import { headerBytes, type Segment } from "./segment.js";
+import type { SegmentHeader } from "./header.js";
 
 const chunkBytes = 1 << 20;
 
@@ -28,24 +28,37 @@ export interface ScanEnd {
   readonly clean: boolean;
 }
 
-/**
- * Scans until the first frame that is not good, or until the entry before `end` has been read. Fills the segment's
- * offsets, and gives entries to `deliver` in batches whose bytes are reused.
- */
-export function scanSegment(
-  disk: Disk,
-  segment: Segment,
-  end: Position | undefined,
-  deliver?: (batch: Batch) => void,
-): ScanEnd {
+/** What a scan needs to know of a segment. */
+export interface Scanned {
+  readonly file: number;
+  readonly header: SegmentHeader;
+  readonly seed: number;
+}
+
+export interface ScanOptions {
+  /** Where to begin: the offset of a frame, and its position. */
+  readonly from: { readonly offset: number; readonly position: Position };
+  /** Stop before this position; without it, at the first frame that is not good. */
+  readonly end?: Position | undefined;
+  /** The frames were checked a moment ago. */
+  readonly checked?: boolean | undefined;
+  /** Called with every entry's position and offset. */
+  readonly found?: ((position: Position, offset: number) => void) | undefined;
+  /** Called with the entries in batches, whose bytes are reused. */
+  readonly deliver?: ((batch: Batch) => void) | undefined;
+}
+
+export function scanFrames(disk: Disk, segment: Scanned, options: ScanOptions): ScanEnd {
   const { file, header, seed } = segment;
+  const { from, end, checked, found, deliver } = options;
   let chunk = Buffer.allocUnsafe(chunkBytes);
-  let chunkAt = headerBytes;
+  let chunkAt = from.offset;
   let chunkLength = disk.read(file, chunk, chunk.length, chunkAt);
   const starts: number[] = [];
   const sizes: number[] = [];
   const times: number[] = [];
-  let position = header.base;
+  let { position } = from;
+  let first = position;
   let batch = 0;
   let left = 0;
   let time = 0;
@@ -54,11 +67,10 @@ export function scanSegment(
 
   const flush = (): void => {
     const count = starts.length;
-    if (count > 0) deliver?.({ first: position - count, count, times, bytes: chunk, starts, sizes, own: undefined });
+    if (count > 0) deliver?.({ first, count, times, bytes: chunk, starts, sizes, own: undefined });
     starts.length = sizes.length = times.length = 0;
   };
 
-  segment.clearOffsets();
   while (position !== end) {
     if (at + frameHead > chunkLength || at + frameSize(chunk, at) > chunkLength) {
       // The next frame is not all here: go on reading from its beginning, with room for all of it.
@@ -75,24 +87,26 @@ export function scanSegment(
       continue;
     }
     const size = frameSize(chunk, at);
-    if (size < frameHead || framePosition(chunk, at) !== position || frameBatch(chunk, at) < batch) break;
-    if (!frameHolds(chunk, at, size, seed)) break;
+    const here = framePosition(chunk, at);
+    if (size < frameHead || frameBatch(chunk, at) < batch) break;
+    // In a segment that was rewritten, positions have gaps.
+    if (here !== position && (!header.sparse || here < position || (end !== undefined && here >= end))) break;
+    if (checked !== true && !frameHolds(chunk, at, size, seed)) break;
     batch = frameBatch(chunk, at);
     left = frameLeft(chunk, at);
     time = frameTime(chunk, at);
     clean = size === frameHead;
     if (!clean) {
-      segment.addOffset(chunkAt + at);
+      if (here !== position) flush();
+      if (starts.length === 0) first = here;
+      found?.(here, chunkAt + at);
       starts.push(at + frameHead);
       sizes.push(size - frameHead);
       times.push(time);
-      position++;
+      position = here + 1;
     }
     at += frameRoom(size - frameHead);
   }
   flush();
-  const offset = chunkAt + at;
-  segment.end = offset;
-  segment.batch = batch;
-  return { offset, position, batch, left, time, clean };
+  return { offset: chunkAt + at, position, batch, left, time, clean };
 }

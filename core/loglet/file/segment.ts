@@ -1,28 +1,24 @@
 /**
- * A segment: one file of a fixed size, named by its number. Its first page is the header (JSON would do, but a reader in
- * another language should need no parser), frames follow.
- *
- *       0 magic "BOKILOG\n"     32 u32 segment number          64 u32 key id        (room for encryption, 0 now)
- *       8 u32 format version    36 u32 durability: 1 disk, 2 os  68 u32 key algorithm (0 now)
- *      12 u32 0                 40 u64 base position           72 u32 CRC-32 of bytes 0 to 71
- *      16 log id (16 bytes)     48 u64 created, ms; 56 u64 size
+ * A segment: one file of a fixed size, named by its number. Its first page is the header, frames follow; behind the fixed
+ * size may lie a table of where its entries are. A segment that was rewritten without its dead entries keeps number, base
+ * and the positions of the others.
  */
 import { join } from "node:path";
-import { crc32 } from "node:zlib";
-import { LogError } from "../../errors.js";
 import type { Position } from "../loglet.js";
 import type { Disk } from "./disk.js";
 import { frameSeed } from "./frame.js";
-
-export const headerBytes = 4096;
-export const formatVersion = 1;
-const magic = Buffer.from("BOKILOG\n");
-const checksumAt = 72;
+import { encodeHeader, headerBytes, type SegmentHeader, segmentName } from "./header.js";
+import { scanFrames } from "./scan.js";
+import { EntryTable } from "./table.js";
 
 const MiB = 1 << 20;
+
 /** Small logs have small files, whose room can be given back soon; large ones have few. */
-export const segmentBytesMin = 4 * MiB;
-export const segmentBytesMax = 64 * MiB;
+export interface SegmentSizes {
+  readonly min: number;
+  readonly max: number;
+}
+export const segmentSizes: SegmentSizes = { min: 4 * MiB, max: 64 * MiB };
 
 /**
  * Syncing what was written into new room costs about 1.6 times a sync inside room that has been written before, since the
@@ -34,119 +30,100 @@ const zeroAheadBatchBytes = 64 * 1024;
 const pageBytes = 4096;
 const zeros = Buffer.alloc(zeroAheadBytes + pageBytes);
 
-export interface SegmentHeader {
-  readonly logId: string;
-  readonly number: number;
-  readonly base: Position;
-  readonly size: number;
-  readonly durability: "disk" | "os";
-  readonly created: number;
-}
-
-export function segmentName(number: number): string {
-  return `${String(number).padStart(10, "0")}.log`;
-}
-
-/** The number in a segment's name, or undefined for other files. */
-export function segmentNumber(name: string): number | undefined {
-  return /^\d{10}\.log$/.test(name) ? Number.parseInt(name, 10) : undefined;
-}
-
-export function encodeHeader(header: SegmentHeader): Buffer {
-  const page = Buffer.alloc(headerBytes);
-  magic.copy(page, 0);
-  page.writeUInt32LE(formatVersion, 8);
-  Buffer.from(header.logId, "hex").copy(page, 16);
-  page.writeUInt32LE(header.number, 32);
-  page.writeUInt32LE(header.durability === "disk" ? 1 : 2, 36);
-  page.writeBigUInt64LE(BigInt(header.base), 40);
-  page.writeBigUInt64LE(BigInt(header.created), 48);
-  page.writeBigUInt64LE(BigInt(header.size), 56);
-  page.writeUInt32LE(crc32(page.subarray(0, checksumAt)), checksumAt);
-  return page;
-}
-
-/** The header, or undefined where there is none that holds. Throws `LOG_VERSION` for a newer format. */
-export function decodeHeader(page: Buffer, path: string): SegmentHeader | undefined {
-  if (page.length < headerBytes || !page.subarray(0, magic.length).equals(magic)) return undefined;
-  const version = page.readUInt32LE(8);
-  if (version > formatVersion) {
-    throw new LogError(
-      "LOG_VERSION",
-      `${path} has format ${version}; this version of boki reads up to ${formatVersion}. Open it with a newer boki`,
-    );
-  }
-  if (crc32(page.subarray(0, checksumAt)) !== page.readUInt32LE(checksumAt)) return undefined;
-  return {
-    logId: page.toString("hex", 16, 32),
-    number: page.readUInt32LE(32),
-    durability: page.readUInt32LE(36) === 1 ? "disk" : "os",
-    base: Number(page.readBigUInt64LE(40)),
-    created: Number(page.readBigUInt64LE(48)),
-    size: Number(page.readBigUInt64LE(56)),
-  };
-}
-
 /** The size of the segment after so many bytes of log, with room for at least one frame of `roomMin` bytes. */
-export function nextSegmentBytes(logBytes: number, roomMin: number): number {
-  const wanted = Math.min(segmentBytesMax, Math.max(segmentBytesMin, logBytes));
-  return Math.ceil(Math.max(wanted, headerBytes + roomMin) / MiB) * MiB;
+export function nextSegmentBytes({ min, max }: SegmentSizes, logBytes: number, roomMin: number): number {
+  const size = Math.max(Math.min(max, Math.max(min, logBytes)), headerBytes + roomMin);
+  return Math.ceil(size / pageBytes) * pageBytes;
 }
 
-/**
- * Makes the file of a segment: all or nothing of it is there after a crash. `fill` writes what it shall hold behind its
- * header.
- */
-export function createSegment(
-  disk: Disk,
-  folder: string,
-  header: SegmentHeader,
-  fill?: (file: number) => void,
-): Segment {
-  const path = join(folder, segmentName(header.number));
-  const temporary = `${path}.tmp`;
-  disk.remove(temporary);
-  const file = disk.open(temporary, "create");
-  try {
-    disk.write(file, encodeHeader(header), headerBytes, 0);
-    fill?.(file);
-    disk.truncate(file, header.size);
-    disk.sync(file);
-    disk.rename(temporary, path);
-  } catch (error) {
-    disk.close(file);
-    disk.remove(temporary);
-    throw error;
+/** A segment that is being made, under another name: all or nothing of it is there after a crash. */
+export class SegmentDraft {
+  readonly file: number;
+  readonly #disk: Disk;
+  readonly #folder: string;
+  readonly #header: SegmentHeader;
+  readonly #path: string;
+  /** Where what is written next goes. */
+  end = headerBytes;
+
+  constructor(disk: Disk, folder: string, header: SegmentHeader) {
+    this.#disk = disk;
+    this.#folder = folder;
+    this.#header = header;
+    this.#path = join(folder, segmentName(header.number));
+    disk.remove(`${this.#path}.tmp`);
+    this.file = disk.open(`${this.#path}.tmp`, "create");
+    this.write(encodeHeader(header), 0);
   }
-  try {
-    disk.syncFolder(folder);
-  } catch (error) {
-    disk.close(file);
-    // The file is there, perhaps for good: this is no full disk, after which the segment before could be gone on with.
-    throw new Error(`the folder could not be synced: ${(error as Error).message}`, { cause: error });
+
+  /** Frames behind those that are there, or bytes at another place. A failure discards the draft. */
+  write(bytes: Uint8Array, at = this.end): void {
+    try {
+      this.#disk.write(this.file, bytes, bytes.length, at);
+    } catch (error) {
+      this.discard();
+      throw error;
+    }
+    if (at === this.end) this.end += bytes.length;
   }
-  return new Segment(path, file, header);
+
+  /** Gives it its name, durably. Its entries are the caller's to tell. */
+  finish(): Segment {
+    try {
+      this.#disk.truncate(this.file, this.#header.size);
+      this.#disk.sync(this.file);
+      this.#disk.rename(`${this.#path}.tmp`, this.#path);
+    } catch (error) {
+      this.discard();
+      throw error;
+    }
+    try {
+      this.#disk.syncFolder(this.#folder);
+    } catch (error) {
+      this.#disk.close(this.file);
+      // The file is there, perhaps for good: this is no full disk, after which the segment before could be gone on with.
+      throw new Error(`the folder could not be synced: ${(error as Error).message}`, { cause: error });
+    }
+    const segment = new Segment(this.#path, this.file, this.#header);
+    segment.begin();
+    return segment;
+  }
+
+  discard(): void {
+    this.#disk.close(this.file);
+    this.#disk.remove(`${this.#path}.tmp`);
+  }
 }
 
-/** An open segment, and where its entries lie: 4 bytes an entry. */
+export function createSegment(disk: Disk, folder: string, header: SegmentHeader): Segment {
+  return new SegmentDraft(disk, folder, header).finish();
+}
+
+/** An open segment. The last one takes batches; the others are sealed and hold the positions up to the next one's base. */
 export class Segment {
   readonly path: string;
   readonly file: number;
   readonly header: SegmentHeader;
   readonly seed: number;
-  #offsets = new Uint32Array(1024);
-  #count = 0;
+  /** Read when it is asked for first. */
+  #table: EntryTable | undefined;
+  /** The position behind its last. */
+  next: Position;
   /** Where the next frame goes. */
   end = headerBytes;
   /** Behind this nothing was written yet. */
   #written = headerBytes;
   /** The last batch in it. */
   batch = 0;
+  /** Reads under way that do not hold the thread; closing waits for them. */
+  #readers = 0;
+  #closed = false;
 
   constructor(path: string, file: number, header: SegmentHeader) {
     this.path = path;
     this.file = file;
     this.header = header;
+    this.next = header.base;
     this.seed = frameSeed(header.logId, header.number);
   }
 
@@ -154,22 +131,67 @@ export class Segment {
     return this.header.base;
   }
 
-  /** The position behind its last entry. */
-  get next(): Position {
-    return this.header.base + this.#count;
-  }
-
   get room(): number {
     return this.header.size - this.end;
   }
 
   get indexBytes(): number {
-    return this.#offsets.byteLength;
+    return this.#table?.bytes ?? 0;
   }
 
   /** Bytes that it takes on the disk. */
   get diskBytes(): number {
     return Math.max(this.#written, this.end);
+  }
+
+  /** Begins with no entries: for a new segment, or before a scan adds them. */
+  begin(): EntryTable {
+    return (this.#table = new EntryTable(this.header.sparse));
+  }
+
+  /** Takes over what was found about it. */
+  found(table: EntryTable, end: number, next: Position): void {
+    this.#table = table;
+    this.end = end;
+    this.next = next;
+  }
+
+  /** Remembers where the frame of the next position lies. */
+  add(offset: number): void {
+    this.#table!.add(this.next++ - this.base, offset);
+  }
+
+  /** Its table, read from its end or, where there is none, from all its frames. */
+  table(disk: Disk): EntryTable {
+    if (this.#table !== undefined) return this.#table;
+    const stored = EntryTable.read(disk, this.file);
+    if (stored !== undefined) {
+      this.end = stored.end;
+      return (this.#table = stored.table);
+    }
+    const table = this.begin();
+    const end = scanFrames(disk, this, {
+      from: { offset: headerBytes, position: this.base },
+      end: this.next,
+      found: (position, offset) => table.add(position - this.base, offset),
+    });
+    this.end = end.offset;
+    table.seal();
+    return table;
+  }
+
+  /** Where the frame of a position begins, and where the next one or the end is; undefined if it is not there. */
+  range(disk: Disk, position: Position): { readonly from: number; readonly to: number } | undefined {
+    const table = this.#table ?? this.table(disk);
+    const place = table.find(position - this.base);
+    return place < 0 ? undefined : { from: table.offset(place, this.end), to: table.offset(place + 1, this.end) };
+  }
+
+  /** Where to begin reading for entries at or above a position. */
+  from(disk: Disk, position: Position): { readonly offset: number; readonly position: Position } {
+    if (position <= this.base) return { offset: headerBytes, position: this.base };
+    const table = this.table(disk);
+    return { offset: table.offset(table.find(position - this.base, true), this.end), position };
   }
 
   /** Writes `length` bytes of frames, which must fit, at its end; the end stays until they are safe. */
@@ -192,31 +214,32 @@ export class Segment {
     this.#written = this.end;
   }
 
-  /** Remembers where the next entry's frame lies. */
-  addOffset(offset: number): void {
-    if (this.#count === this.#offsets.length) this.#resize(this.#count * 2);
-    this.#offsets[this.#count++] = offset;
+  /** No more entries come. The table is only a help, so nothing waits until it is safe. */
+  seal(disk: Disk): void {
+    const table = this.table(disk);
+    table.seal();
+    table.write(disk, this.file, this.header.size, this.end);
   }
 
-  /** Where the frame of a position begins, and where the next one or the end is. */
-  range(position: Position): { readonly from: number; readonly to: number } {
-    const place = position - this.base;
-    return { from: this.#offsets[place]!, to: place + 1 < this.#count ? this.#offsets[place + 1]! : this.end };
+  /** Cuts the file behind its frames, which end at `end`, and writes the table there: for a log that is closed. */
+  cut(disk: Disk, end: number): void {
+    disk.truncate(this.file, end);
+    this.table(disk).write(disk, this.file, end, end);
   }
 
-  /** Forgets its entries, to be filled by a scan. */
-  clearOffsets(): void {
-    this.#count = 0;
+  /** Reads without holding the thread; the file stays open until the last such read is over. */
+  async readLater(disk: Disk, target: Uint8Array, length: number, offset: number): Promise<void> {
+    this.#readers++;
+    try {
+      await disk.readLater(this.file, target, length, offset);
+    } finally {
+      if (--this.#readers === 0 && this.#closed) disk.close(this.file);
+    }
   }
 
-  /** No more entries come: gives the spare room of the offsets back. */
-  seal(): void {
-    this.#resize(this.#count);
-  }
-
-  #resize(length: number): void {
-    const offsets = new Uint32Array(length);
-    offsets.set(this.#offsets.subarray(0, this.#count));
-    this.#offsets = offsets;
+  close(disk: Disk): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#readers === 0) disk.close(this.file);
   }
 }

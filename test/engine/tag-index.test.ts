@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { Postings } from "../core/engine/postings.js";
-import { TagIndex } from "../core/engine/tag-index.js";
+import { Postings } from "../../core/engine/postings.js";
+import { TagIndex } from "../../core/engine/tag-index.js";
 
 describe("the tag index against plain arrays", () => {
   it("finds the next and the previous value of lists of every length", () => {

@@ -1,0 +1,153 @@
+/**
+ * The state of a log as bytes, and back: so that opening reads a dump and the entries behind it.
+ *
+ *     "BOKISTAT", u32 version, u32 bytes of JSON | JSON: counts, books, writers, what is free | arrays, as they lie in memory
+ *
+ * A dump is of one position, while the log goes on. What changes in place is small and copied at once: rows, trims, counts
+ * of live tags. The arena of postings and the bytes of tags only grow behind what the rows know, as long as nothing in
+ * them is given back (`frozen`), so they are read later, slice by slice. Only the end of a book's last run may be newer than
+ * the dump; it is set back when the dump is read.
+ */
+import { LogError } from "../errors.js";
+import type { SeqNum } from "../types.js";
+import { liveChunkBytes } from "./live.js";
+import { postingChunkWords } from "./postings.js";
+import { rowChunkWords } from "./rows.js";
+import { State } from "./state.js";
+import { byteChunkSize } from "./tag-index.js";
+import type { WriterState } from "./writers.js";
+
+const magic = Buffer.from("BOKISTAT");
+const version = 1;
+const headBytes = 16;
+
+interface Head {
+  readonly base: SeqNum;
+  readonly applied: SeqNum;
+  readonly time: number;
+  readonly entries: number;
+  readonly records: number;
+  readonly bytes: number;
+  readonly rows: number;
+  readonly postings: number;
+  readonly postingChunks: number;
+  readonly tagBytes: number;
+  readonly tagChunks: number;
+  readonly trims: number;
+  readonly live: number;
+  readonly many: readonly (readonly [number, number])[];
+  readonly books: readonly number[];
+  readonly trimmed: readonly (readonly [book: number, trim: number, horizon: SeqNum])[];
+  readonly freeRows: readonly number[];
+  readonly freeKeys: readonly (readonly [number, number[]])[];
+  readonly freeBlocks: readonly (readonly [number, number[]])[];
+  readonly writers: readonly WriterState[];
+  readonly timeline: readonly { readonly time: number; readonly before: SeqNum }[];
+}
+
+/** The state as it is now, in slices to be taken one after the other; it is frozen until the last is taken, or `return`. */
+export function dumpState(state: State): Iterable<Uint8Array> {
+  const { index, live } = state;
+  const { postings, rows } = index;
+  const head: Head = {
+    base: state.base,
+    applied: state.applied,
+    time: state.time,
+    entries: state.entries,
+    records: state.records,
+    bytes: state.bytes,
+    rows: rows.length,
+    postings: postings.end,
+    postingChunks: postings.chunks.length,
+    tagBytes: index.tagBytes,
+    tagChunks: index.byteChunks.length,
+    trims: state.trims.length,
+    live: live.chunks.length,
+    many: [...live.many],
+    books: state.books,
+    trimmed: [...state.trimmed].map(([book, { trim, horizon }]) => [book, trim, horizon] as const),
+    freeRows: index.freeRows,
+    freeKeys: [...index.freeKeys].map(([length, keys]) => [length, [...keys]] as const),
+    freeBlocks: [...postings.freeBlocks].map(([capacity, blocks]) => [capacity, [...blocks]] as const),
+    writers: state.writers.states(),
+    timeline: state.timeline.marks,
+  };
+  const json = Buffer.from(JSON.stringify(head));
+  const first = Buffer.alloc(aligned(headBytes + json.length));
+  magic.copy(first, 0);
+  first.writeUInt32LE(version, 8);
+  first.writeUInt32LE(json.length, 12);
+  json.copy(first, headBytes);
+  const copies = [first, ...[...rows.chunks, state.trims, ...live.chunks].map(copyOf)];
+  const arena = [...postings.chunks];
+  const names = [...index.byteChunks];
+  postings.frozen = true;
+  return (function* () {
+    try {
+      yield* copies;
+      for (const chunk of [...arena, ...names]) yield bytesOf(chunk);
+    } finally {
+      postings.frozen = false;
+    }
+  })();
+}
+
+/** `bytes` must begin at a multiple of 8 and stay as it is: the state takes it over. */
+export function loadState(bytes: Buffer): State {
+  if (!bytes.subarray(0, magic.length).equals(magic) || bytes.readUInt32LE(8) !== version) {
+    throw new LogError(
+      "LOG_VERSION",
+      `the checkpoint has format ${bytes.readUInt32LE(8)}; this version of boki reads ${version}. Open the log with a newer boki`,
+    );
+  }
+  const json = bytes.readUInt32LE(12);
+  const head = JSON.parse(bytes.toString("utf8", headBytes, headBytes + json)) as Head;
+  let at = aligned(headBytes + json);
+  const words = (count: number): Uint32Array => {
+    const array = new Uint32Array(bytes.buffer, bytes.byteOffset + at, count);
+    at += count * 4;
+    return array;
+  };
+  const octets = (count: number): Uint8Array => {
+    const array = new Uint8Array(bytes.buffer, bytes.byteOffset + at, count);
+    at += count;
+    return array;
+  };
+  const many = (count: number, make: (size: number) => Uint32Array, size: number): Uint32Array[] =>
+    Array.from({ length: count }, () => make(size));
+
+  const state = new State(head.base);
+  const { index, live } = state;
+  state.applied = head.applied;
+  state.time = head.time;
+  state.entries = head.entries;
+  state.records = head.records;
+  state.bytes = head.bytes;
+  index.rows.restore(many(Math.ceil((head.rows * 4) / rowChunkWords), words, rowChunkWords), head.rows);
+  state.trims = words(head.trims);
+  for (let i = 0; i < head.live; i++) live.chunks.push(octets(liveChunkBytes));
+  for (const [ordinal, count] of head.many) live.many.set(ordinal, count);
+  const arena = many(head.postingChunks, words, postingChunkWords);
+  index.postings.restore(arena, head.postings, head.freeBlocks);
+  const names = Array.from({ length: head.tagChunks }, () => octets(byteChunkSize));
+  index.restore(names, head.tagBytes, head.freeRows, head.freeKeys);
+  for (const [book, trim, horizon] of head.trimmed) state.trimmed.set(book, { trim, horizon });
+  state.writers.restore(head.writers);
+  state.timeline.restore(head.timeline);
+  state.books.push(...head.books);
+  const last = state.applied - state.base + 1;
+  for (const book of head.books) if (index.last(book) > last) index.postings.replaceLast(book, last);
+  return state;
+}
+
+function aligned(size: number): number {
+  return (size + 7) & ~7;
+}
+
+function bytesOf(array: Uint32Array | Uint8Array): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+function copyOf(array: Uint32Array | Uint8Array): Uint8Array {
+  return Uint8Array.from(bytesOf(array));
+}

@@ -1,0 +1,114 @@
+/**
+ * Giving room back: segments at the beginning of which nothing is needed any more are removed, those of which less than half is
+ * needed are written again without the rest, under the same positions. Only whole segments that both checkpoints cover are touched,
+ * so no follower ever reads one again from its beginning. One that is being read stays open until that is over.
+ */
+import type { Position } from "../loglet.js";
+import type { Disk } from "./disk.js";
+import { frameHead, frameHolds, frameRoom, frameSize } from "./frame.js";
+import { headerBytes } from "./header.js";
+import { type Segment, SegmentDraft } from "./segment.js";
+import { EntryTable } from "./table.js";
+
+/** A segment is rewritten when it shrinks to this part at least. */
+const keepMax = 0.5;
+/** Entries looked at, and bytes copied, between two turns of the event loop. */
+const turnEntries = 8192;
+const turnBytes = 256 * 1024;
+
+/** `segments` is changed in place; its last one takes appends and is left alone. */
+export async function compact(
+  disk: Disk,
+  folder: string,
+  segments: Segment[],
+  covered: Position,
+  isNeeded: (position: Position) => boolean,
+  stopped: () => boolean,
+): Promise<void> {
+  for (let i = 0; i < segments.length - 1 && !stopped();) {
+    const segment = segments[i]!;
+    if (segment.next - 1 > covered) return;
+    const { needed, bytes, all } = await weigh(disk, segment, isNeeded);
+    if (stopped()) return;
+    if (needed === 0 && i === 0) {
+      // One after the other, each for good: after a crash there is no gap between those that are left.
+      disk.remove(segment.path);
+      disk.syncFolder(folder);
+      segments.shift();
+      segment.close(disk);
+      continue;
+    }
+    if (bytes < all * keepMax) {
+      const rewritten = await rewrite(disk, folder, segment, bytes, isNeeded, stopped);
+      if (rewritten !== undefined) {
+        segments[i] = rewritten;
+        segment.close(disk);
+      }
+    }
+    i++;
+  }
+}
+
+async function weigh(
+  disk: Disk,
+  segment: Segment,
+  isNeeded: (position: Position) => boolean,
+): Promise<{ needed: number; bytes: number; all: number }> {
+  const table = segment.table(disk);
+  let needed = 0;
+  let bytes = 0;
+  for (let place = 0; place < table.count; place++) {
+    if (place % turnEntries === turnEntries - 1) await turn();
+    if (!isNeeded(segment.base + table.above(place))) continue;
+    needed++;
+    bytes += table.offset(place + 1, segment.end) - table.offset(place, segment.end);
+  }
+  return { needed, bytes, all: segment.end - headerBytes };
+}
+
+/** The same segment without its dead entries; undefined if it was stopped, or is damaged and better left for a look at it. */
+async function rewrite(
+  disk: Disk,
+  folder: string,
+  segment: Segment,
+  bytesMax: number,
+  isNeeded: (position: Position) => boolean,
+  stopped: () => boolean,
+): Promise<Segment | undefined> {
+  const table = segment.table(disk);
+  const kept = new EntryTable(true);
+  // What is needed can only become less meanwhile.
+  const draft = new SegmentDraft(disk, folder, { ...segment.header, sparse: true, size: headerBytes + bytesMax });
+  let unsynced = 0;
+  for (let place = 0; place < table.count; place++) {
+    const position = segment.base + table.above(place);
+    if (!isNeeded(position)) continue;
+    const from = table.offset(place, segment.end);
+    const bytes = Buffer.allocUnsafeSlow(table.offset(place + 1, segment.end) - from);
+    disk.read(segment.file, bytes, bytes.length, from);
+    const size = frameSize(bytes, 0);
+    if (size < frameHead || size > bytes.length || !frameHolds(bytes, 0, size, segment.seed)) {
+      draft.discard();
+      return undefined;
+    }
+    kept.add(position - segment.base, draft.end);
+    draft.write(bytes.subarray(0, frameRoom(size - frameHead)));
+    unsynced += bytes.length;
+    if (unsynced < turnBytes) continue;
+    unsynced = 0;
+    await disk.syncLater(draft.file);
+    await turn();
+    if (!stopped()) continue;
+    draft.discard();
+    return undefined;
+  }
+  const end = draft.end;
+  const rewritten = draft.finish();
+  rewritten.found(kept, end, segment.next);
+  rewritten.seal(disk);
+  return rewritten;
+}
+
+function turn(): Promise<void> {
+  return new Promise((done) => setImmediate(done));
+}

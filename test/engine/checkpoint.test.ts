@@ -1,0 +1,209 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { Engine } from "../../core/engine/engine.js";
+import { Session } from "../../core/log.js";
+import { systemClock } from "../../core/loglet/log-clock.js";
+import { MemoryLoglet } from "../../core/loglet/memory.js";
+import type { Clock, LogBook } from "../../core/types.js";
+
+const hour = 3_600_000;
+
+/** A wall clock that a test sets. */
+class SetClock implements Clock {
+  time = Date.UTC(2026, 0, 1);
+  now(): number {
+    return this.time;
+  }
+  monotonic(): number {
+    return this.time;
+  }
+  setTimer(ms: number, fn: () => void): () => void {
+    return systemClock.setTimer(ms, fn);
+  }
+}
+
+/** Takes the slices of a checkpoint one in a turn, while appends go on; forgets it if told to. */
+function slowly(loglet: MemoryLoglet): MemoryLoglet {
+  const write = loglet.checkpoint.bind(loglet);
+  loglet.checkpoint = async (position, slices) => {
+    const taken: Uint8Array[] = [];
+    for (const slice of slices) {
+      taken.push(Uint8Array.from(slice));
+      await new Promise((done) => setImmediate(done));
+    }
+    await write(position, taken);
+  };
+  return loglet;
+}
+
+async function openOn(loglet: MemoryLoglet, clock: Clock = systemClock): Promise<Session> {
+  const engine = await Engine.start(loglet, { cacheBytes: 0, auxBytes: 0, clock, random: Math.random });
+  return new Session("memory:", engine, () => engine.close());
+}
+
+/** An engine that sees all entries, without a checkpoint. */
+async function openFromScratch(loglet: MemoryLoglet, clock?: Clock): Promise<Session> {
+  const latest = loglet.latestCheckpoint.bind(loglet);
+  loglet.latestCheckpoint = () => Promise.resolve(undefined);
+  const log = await openOn(loglet, clock);
+  loglet.latestCheckpoint = latest;
+  return log;
+}
+
+async function everything(log: Session, tags: readonly string[]): Promise<unknown> {
+  const found: unknown[] = [log.stats().records, log.stats().entries, log.books()];
+  for (const name of ["x", "y", "z"]) {
+    const book = log.book(name);
+    for (const tag of [undefined, ...tags]) {
+      for await (const { seqnum } of book.read({ tag, head: true })) found.push([name, tag, seqnum]);
+      for await (const { seqnum } of book.read({ tag, head: true, reverse: true })) found.push([name, tag, seqnum]);
+    }
+  }
+  return found;
+}
+
+/** What conditions on a tag see, without adding a record: each is refused, or refused by a second that always fails. */
+async function decide(book: LogBook, tag: string, after: number): Promise<unknown> {
+  return book.append(Buffer.from("x"), {
+    tags: ["probe"],
+    unless: [
+      { tag, after },
+      { tag: "always", after: 0 },
+    ],
+  });
+}
+
+describe("a checkpoint", () => {
+  it("T1 written while appends and trims go on is the state at one position", async function () {
+    this.timeout(60_000);
+    const tags = Array.from({ length: 30 }, (_, i) => `t${i}`);
+    const step = fc.record({
+      book: fc.constantFrom("x", "y", "z"),
+      tags: fc.array(fc.constantFrom(...tags), { minLength: 1, maxLength: 20 }),
+      trim: fc.option(fc.record({ tag: fc.option(fc.constantFrom(...tags), { nil: undefined }), back: fc.nat(60) }), {
+        nil: undefined,
+        freq: 3,
+      }),
+      times: fc.integer({ min: 1, max: 30 }),
+      checkpoint: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
+        const loglet = slowly(MemoryLoglet.create());
+        loglet.release = () => Promise.resolve();
+        const log = await openOn(loglet);
+        let written: Promise<void> | undefined;
+        for (const { book: name, tags, trim, times, checkpoint } of steps) {
+          const book = log.book(name);
+          if (checkpoint) written = log.engine.checkpoint();
+          await book.appendAll(Array.from({ length: times }, () => ({ data: Buffer.from("x"), tags })));
+          if (trim !== undefined) {
+            const upTo = Math.max(0, (await book.tail()) - 1 - trim.back);
+            await book.trim({ upTo, tag: trim.tag });
+          }
+        }
+        await written;
+        const before = await everything(log, tags);
+        await log.close();
+        const fromCheckpoint = await openOn(loglet);
+        assert.deepEqual(await everything(fromCheckpoint, tags), before);
+        await fromCheckpoint.close();
+        const fromScratch = await openFromScratch(loglet);
+        assert.deepEqual(await everything(fromScratch, tags), before);
+        await fromScratch.close();
+      }),
+      { numRuns: process.env["FULL"] === "1" ? 1000 : 100 },
+    );
+  });
+
+  it("T3 L3 keeps what conditions see: trimmed, forgotten and fresh tags are decided alike from it and from scratch", async () => {
+    const clock = new SetClock();
+    const loglet = MemoryLoglet.create({ clock });
+    loglet.release = () => Promise.resolve();
+    const log = await openOn(loglet, clock);
+    const book = log.book("b");
+    const append = async (tag: string): Promise<number> =>
+      (await book.append(Buffer.from(tag), { tags: [tag] })).seqnum;
+    await append("always");
+    const forgotten = await append("forgotten");
+    const kept = await append("kept");
+    await book.trim({ tag: "forgotten", upTo: forgotten });
+    assert.deepEqual(await decide(book, "forgotten", 0), {
+      ok: false,
+      conflict: { tag: "forgotten", seqnum: forgotten },
+    });
+    await log.engine.checkpoint();
+
+    clock.time += 2 * hour;
+    const recent = await append("recent");
+    clock.time += 11_000;
+    const trimmed = await append("trimmed");
+    // The horizon moves with this trim, to an hour ago.
+    await book.trim({ tag: "trimmed", upTo: trimmed });
+    const horizon = kept + 2;
+    const cases = [
+      ["forgotten", 0, true],
+      ["forgotten", horizon - 1, horizon],
+      ["forgotten", horizon, true],
+      ["fresh", 0, true],
+      ["fresh", 1, horizon],
+      ["fresh", recent, true],
+      ["kept", 0, kept],
+      ["kept", kept, true],
+      ["trimmed", 0, trimmed],
+      ["trimmed", trimmed - 1, trimmed],
+      ["trimmed", trimmed, true],
+    ] as const;
+    const check = async (session: Session, when: string): Promise<void> => {
+      for (const [tag, after, expected] of cases) {
+        const { conflict } = (await decide(session.book("b"), tag, after)) as { conflict: unknown };
+        const wanted = expected === true ? { tag: "always", seqnum: 1 } : { tag, seqnum: expected };
+        assert.deepEqual(conflict, wanted, `${when}: ${tag} after ${after}`);
+      }
+      await assert.rejects(session.book("b").readNext({ tag: "trimmed", from: 1 }), { trimPoint: trimmed });
+    };
+    await check(log, "live");
+    await log.close();
+    // From the checkpoint before the horizon moved, with the entries behind it.
+    const early = await openOn(loglet, clock);
+    await check(early, "from an early checkpoint");
+    const tags = early.stats().tags;
+    await early.engine.checkpoint();
+    await early.close();
+    const late = await openOn(loglet, clock);
+    await check(late, "from a late checkpoint");
+    assert.equal(late.stats().tags, tags);
+    await late.close();
+    const scratch = await openFromScratch(loglet, clock);
+    await check(scratch, "from scratch");
+    await scratch.close();
+  });
+
+  it("T3 gives back the memory of forgotten tags", async () => {
+    const clock = new SetClock();
+    const log = await openOn(MemoryLoglet.create({ clock }), clock);
+    const book = log.book("b");
+    let bytes = 0;
+    for (let day = 0; day < 12; day++) {
+      for (let i = 0; i < 20; i++) {
+        await book.appendAll(
+          Array.from({ length: 1000 }, (_, n) => ({
+            data: Buffer.from("x"),
+            tags: [`${day}-${i}-${n}`.padEnd(16, "-"), "common"],
+          })),
+        );
+      }
+      clock.time += 2 * hour;
+      await book.append(Buffer.from("x"), { tags: ["common"] });
+      await book.trim({ upTo: (await book.tail()) - 1 });
+      // What is swept is paid by later appends.
+      await book.appendAll(Array.from({ length: 30_000 }, () => ({ data: Buffer.from("x"), tags: ["common"] })));
+      const stats = log.stats();
+      assert.ok(stats.tags < 50_000, `day ${day}: ${stats.tags} tags`);
+      if (day === 3) bytes = stats.tagBytes;
+      if (day > 2)
+        assert.ok(stats.tagBytes <= bytes * 1.1, `day ${day}: ${stats.tagBytes} bytes of tags, ${bytes} before`);
+    }
+    await log.close();
+  });
+});
