@@ -231,6 +231,8 @@ export interface LogStats {
   readonly appendsWaiting: number;
   readonly readsWaiting: number;
   readonly batches: number;
+  /** Why the last checkpoint could not be written, or room not be given back; undefined when it went well. Appends go on. */
+  readonly checkpointFault: Error | undefined;
   /** Moving median of one sync, ms (0 in memory). */
   readonly syncMs: number;
 }

@@ -45,8 +45,8 @@ interface Head {
   readonly timeline: readonly { readonly time: number; readonly before: SeqNum }[];
 }
 
-/** The state as it is now, in slices to be taken one after the other; it is frozen until the last is taken, or `return`. */
-export function dumpState(state: State): Iterable<Uint8Array> {
+/** The state as it is now, in slices to be taken one after the other. It is frozen until its owner thaws it, behind the last. */
+export function dumpState(state: State): readonly Uint8Array[] {
   const { index, live } = state;
   const { postings, rows } = index;
   const head: Head = {
@@ -78,18 +78,15 @@ export function dumpState(state: State): Iterable<Uint8Array> {
   first.writeUInt32LE(version, 8);
   first.writeUInt32LE(json.length, 12);
   json.copy(first, headBytes);
-  const copies = [first, ...[...rows.chunks, state.trims, ...live.chunks].map(copyOf)];
-  const arena = [...postings.chunks];
-  const names = [...index.byteChunks];
+  const copies = [
+    first,
+    ...used(rows.chunks, rows.length * 16).map(copyOf),
+    copyOf(bytesOf(state.trims)),
+    ...used(live.chunks, live.chunks.length * liveChunkBytes).map(copyOf),
+  ];
+  const growing = [...used(postings.chunks, postings.end * 4), ...used(index.byteChunks, index.tagBytes)];
   postings.frozen = true;
-  return (function* () {
-    try {
-      yield* copies;
-      for (const chunk of [...arena, ...names]) yield bytesOf(chunk);
-    } finally {
-      postings.frozen = false;
-    }
-  })();
+  return [...copies, ...growing];
 }
 
 /** `bytes` must begin at a multiple of 8 and stay as it is: the state takes it over. */
@@ -103,18 +100,20 @@ export function loadState(bytes: Buffer): State {
   const json = bytes.readUInt32LE(12);
   const head = JSON.parse(bytes.toString("utf8", headBytes, headBytes + json)) as Head;
   let at = aligned(headBytes + json);
-  const words = (count: number): Uint32Array => {
-    const array = new Uint32Array(bytes.buffer, bytes.byteOffset + at, count);
-    at += count * 4;
+  const take = (size: number): Uint8Array => {
+    const array = new Uint8Array(bytes.buffer, bytes.byteOffset + at, size);
+    at += aligned(size);
     return array;
   };
-  const octets = (count: number): Uint8Array => {
-    const array = new Uint8Array(bytes.buffer, bytes.byteOffset + at, count);
-    at += count;
-    return array;
-  };
-  const many = (count: number, make: (size: number) => Uint32Array, size: number): Uint32Array[] =>
-    Array.from({ length: count }, () => make(size));
+  /** So many chunks, the first of which hold `size` bytes: those that are full as they lie here, the others anew. */
+  const chunks = (count: number, chunkBytes: number, size: number): Uint8Array[] =>
+    Array.from({ length: count }, (_, i) => {
+      const part = take(Math.min(chunkBytes, Math.max(0, size - i * chunkBytes)));
+      if (part.length === chunkBytes) return part;
+      const chunk = new Uint8Array(chunkBytes);
+      chunk.set(part);
+      return chunk;
+    });
 
   const state = new State(head.base);
   const { index, live } = state;
@@ -123,13 +122,17 @@ export function loadState(bytes: Buffer): State {
   state.entries = head.entries;
   state.records = head.records;
   state.bytes = head.bytes;
-  index.rows.restore(many(Math.ceil((head.rows * 4) / rowChunkWords), words, rowChunkWords), head.rows);
-  state.trims = words(head.trims);
-  for (let i = 0; i < head.live; i++) live.chunks.push(octets(liveChunkBytes));
+  const rowChunkBytes = rowChunkWords * 4;
+  index.rows.restore(
+    chunks(Math.ceil((head.rows * 16) / rowChunkBytes), rowChunkBytes, head.rows * 16).map(words),
+    head.rows,
+  );
+  state.trims = words(take(head.trims * 4));
+  live.chunks.push(...chunks(head.live, liveChunkBytes, head.live * liveChunkBytes));
   for (const [ordinal, count] of head.many) live.many.set(ordinal, count);
-  const arena = many(head.postingChunks, words, postingChunkWords);
+  const arena = chunks(head.postingChunks, postingChunkWords * 4, head.postings * 4).map(words);
   index.postings.restore(arena, head.postings, head.freeBlocks);
-  const names = Array.from({ length: head.tagChunks }, () => octets(byteChunkSize));
+  const names = chunks(head.tagChunks, byteChunkSize, head.tagBytes);
   index.restore(names, head.tagBytes, head.freeRows, head.freeKeys);
   for (const [book, trim, horizon] of head.trimmed) state.trimmed.set(book, { trim, horizon });
   state.writers.restore(head.writers);
@@ -148,6 +151,21 @@ function bytesOf(array: Uint32Array | Uint8Array): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
-function copyOf(array: Uint32Array | Uint8Array): Uint8Array {
-  return Uint8Array.from(bytesOf(array));
+function words(bytes: Uint8Array): Uint32Array {
+  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+}
+
+/** The first `size` bytes of chunks, each part to a multiple of 8. */
+function used(chunks: readonly (Uint32Array | Uint8Array)[], size: number): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  for (let i = 0, left = size; i < chunks.length && left > 0; i++) {
+    const chunk = bytesOf(chunks[i]!);
+    parts.push(chunk.subarray(0, aligned(Math.min(left, chunk.length))));
+    left -= chunk.length;
+  }
+  return parts;
+}
+
+function copyOf(bytes: Uint8Array): Uint8Array {
+  return Uint8Array.from(bytes);
 }

@@ -64,6 +64,7 @@ export class Engine implements Sink {
   /** What the last checkpoint covers, and the one being written. */
   #checkpointed: { readonly entries: number; readonly bytes: number; readonly records: number };
   #checkpointing: Promise<void> | undefined;
+  #checkpointFault: LogError | undefined;
 
   /** The writer that this engine is, the last number that it gave, and the last whose decision it knows. */
   #writer = 0;
@@ -302,15 +303,22 @@ export class Engine implements Sink {
   /** Stores the state in the background, then gives room back. Without it opening only takes longer, so a failure ends nothing. */
   checkpoint(hurry = false): Promise<void> {
     return (this.#checkpointing ??= this.#writeCheckpoint(hurry)
-      .catch(() => undefined)
-      .finally(() => (this.#checkpointing = undefined)));
+      .then(
+        () => (this.#checkpointFault = undefined),
+        (error: unknown) => (this.#checkpointFault = asLogError(error)),
+      )
+      .then(() => (this.#checkpointing = undefined)));
   }
 
   async #writeCheckpoint(hurry: boolean): Promise<void> {
     const { state } = this;
     const { entries, bytes, records, applied } = state;
     this.#checkpointed = { entries, bytes, records };
-    await this.loglet.checkpoint(applied, dumpState(state), hurry);
+    try {
+      await this.loglet.checkpoint(applied, dumpState(state), hurry);
+    } finally {
+      state.index.postings.frozen = false;
+    }
     if (!hurry) await this.loglet.release((position) => state.isNeeded(position));
   }
 
@@ -359,6 +367,7 @@ export class Engine implements Sink {
       auxCache: this.#aux.stats(),
       appendsWaiting: this.#queue.length,
       readsWaiting: this.waiters.count,
+      checkpointFault: this.#checkpointFault,
     };
   }
 

@@ -104,8 +104,6 @@ function openSegment(disk: Disk, folder: string, number: number, before: Segment
     if (header.number !== number || (before !== undefined && header.logId !== before.header.logId)) {
       throw corrupt(path, 0, `it says that it is segment ${header.number} of log ${header.logId}`);
     }
-    if (before === undefined && number !== 1)
-      throw corrupt(path, 0, `the segments before number ${number} are missing`);
     if (before !== undefined && (number !== before.header.number + 1 || header.base < before.base)) {
       throw corrupt(
         path,
