@@ -75,3 +75,10 @@ export function trimmedError(what: string, seqnum: number, trimPoint: number): L
     { trimPoint },
   );
 }
+
+export function corruptError(path: string, offset: number, what: string): LogError {
+  return new LogError(
+    "LOG_CORRUPT",
+    `${path} is damaged at byte ${offset}: ${what}. Restore the folder from a backup, or see docs/operating.md`,
+  );
+}

@@ -2,7 +2,7 @@
  * A session: one opened log over an engine, which other sessions of the process may share. Checks arguments, keeps its own
  * waits, and leaves everything else to the engine.
  */
-import { onAbort } from "./abort.js";
+import { onAbort, orAborted } from "./abort.js";
 import {
   checkData,
   checkName,
@@ -70,6 +70,15 @@ export class Session implements Log {
   books(): string[] {
     if (this.closed) throw closedError();
     return this.engine.state.bookNames();
+  }
+
+  async checkpoint(options?: { readonly signal?: AbortSignal | undefined }): Promise<void> {
+    checkOptions("checkpoint", options, signalOptions);
+    checkSignal("signal", options?.signal);
+    if (this.closed) throw closedError();
+    await orAborted(this.engine.checkpoint(), options?.signal);
+    const { checkpointFault } = this.engine.stats();
+    if (checkpointFault !== undefined) throw checkpointFault;
   }
 
   get closed(): boolean {

@@ -8,7 +8,7 @@ import { randomUUID } from "node:crypto";
 import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { onAbort } from "./abort.js";
+import { orAborted } from "./abort.js";
 import { checkBytes, checkOptions, checkSignal, show } from "./check.js";
 import { Engine } from "./engine/engine.js";
 import { abortedError, LogError } from "./errors.js";
@@ -116,16 +116,6 @@ async function join(url: string, key: string, shared: Shared, { signal, session 
     void release().catch(() => undefined);
     throw error;
   }
-}
-
-/** The promise, or the abort, whichever comes first. */
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  if (signal.aborted) return Promise.reject(abortedError(signal));
-  return new Promise<T>((resolve, reject) => {
-    const stop = onAbort(signal, () => reject(abortedError(signal)));
-    promise.then(resolve, reject).finally(stop);
-  });
 }
 
 function parseSession(session: unknown): { readonly id: string; readonly position: number } {

@@ -257,6 +257,12 @@ export interface Log {
    * is coming. For libraries that want to decide as late as possible.
    */
   beforeFlush(fn: () => void): void;
+  /**
+   * Stores the state, so that the next opening reads no more than what comes behind it, and gives back room of trimmed
+   * records that the checkpoint before covers too. Happens by itself every so often and at `close`; while one is being
+   * written, this waits for that. Rejects with `LOG_IO`, `LOG_FULL`, `LOG_CLOSED` or `LOG_ABORTED`; the log goes on.
+   */
+  checkpoint(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
   /** Writes what was accepted, ends all waits with `LOG_CLOSED`, gives everything back. Idempotent. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -70,7 +70,9 @@ export function text(report: Report, about: string): string {
 /** Rates of appends by case and system, on a logarithmic scale: medians as bars, the spread over rounds as lines. */
 export function picture(report: Report): string {
   use([BarChart, CustomChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);
-  const rates = report.results.filter((result) => result.metric === "rate" && result.unit === "records/s");
+  const rates = report.results.filter(
+    (result) => result.metric === "rate" && result.unit === "records/s" && !result.case.includes(" "),
+  );
   const cases = [...new Set(rates.map((result) => result.case))].sort(byNumber);
   const systems = [...new Set(rates.map((result) => result.system))];
   const chart = init(null, null, { renderer: "svg", ssr: true, width: 960, height: 480 });

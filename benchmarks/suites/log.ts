@@ -13,6 +13,7 @@ import { postgres } from "../peers/postgres.js";
 import { runRaw } from "../peers/raw.js";
 import { redis } from "../peers/redis.js";
 import { sqlite } from "../peers/sqlite.js";
+import { compacting, opening, space } from "./log-upkeep.js";
 
 const inFlights = [1, 16, 256, 4096];
 const readSet = 20_000;
@@ -70,7 +71,9 @@ export const logSuite: Suite = {
       tasks.push(appends(`append${peer.inFlight}`, peer.name, peer.inFlight, () => store.open(folder)));
     tasks.push(
       { name: "reads by tag", run: () => readByTag(workload, folder, quick) },
-      { name: "opening", run: () => opening(workload, folder, quick) },
+      { name: "opening", run: () => opening(workload, folder, quick ? 100_000 : 1_000_000) },
+      { name: "space", run: () => space(workload, folder, quick ? 50_000 : 400_000) },
+      { name: "upkeep", run: () => compacting(workload, folder, quick ? 50_000 : 400_000, ms) },
     );
 
     const rate = (name: string, system: string): Key => [name, system, "rate"];
@@ -88,6 +91,16 @@ export const logSuite: Suite = {
       { name: "append256.conditional", of: rate("append256", "boki conditional"), to: rate("append256", "boki") },
       { name: "append16.p99", of: ["append16", "boki", "p99"], to: ["append16", "boki", "p50"] },
       { name: "append16.p99.limit", of: ["append16", "boki", "p99/p50"], to: ["append16", "raw", "p99/p50"] },
+      {
+        name: "append256.compacting",
+        of: rate("append256 with checkpoints and compaction", "boki"),
+        to: rate("append256 before", "boki"),
+      },
+      {
+        name: "append256.compacting.p99",
+        of: ["append256 with checkpoints and compaction", "boki", "p99"],
+        to: ["append256 before", "boki", "p99"],
+      },
       { name: "readNext.hot.uncached", of: rate("readNext.hot", "boki"), to: rate("readNext.uncached", "boki") },
     ];
     return {
@@ -97,7 +110,10 @@ export const logSuite: Suite = {
       async end() {
         for (const [, store] of running) await store.stop();
         say("micro-benchmarks");
-        return micro(workload);
+        const samples = await micro(workload);
+        if (quick) return samples;
+        say("opening ten million records");
+        return [...samples, ...(await opening(workload, folder, 10_000_000))];
       },
     };
   },
@@ -146,34 +162,6 @@ async function readByTag(workload: Workload, folder: string, quick: boolean): Pr
     rmSync(path, { recursive: true });
   }
   return samples;
-}
-
-/** Opening a log that was closed in order: all records are read, checked and indexed. */
-async function opening(workload: Workload, folder: string, quick: boolean): Promise<Sample[]> {
-  const records = quick ? 100_000 : 1_000_000;
-  const path = `${folder}/opening`;
-  const options = { durability: "os" } as const;
-  const log = await openLog(`file:${path}`, options);
-  for (let from = 0; from < records; from += 10_000) {
-    await log
-      .book("bench")
-      .appendAll(Array.from({ length: 10_000 }, (_, i) => ({ data: workload.data(i), tags: workload.pair(from + i) })));
-  }
-  await log.close();
-  const start = performance.now();
-  const again = await openLog(`file:${path}`, options);
-  const ms = performance.now() - start;
-  const { records: found, indexBytes, tagBytes } = again.stats();
-  await again.close();
-  rmSync(path, { recursive: true });
-  if (found !== records) throw new Error(`${found} records after opening, of ${records}`);
-  const name = `open${records}`;
-  return [
-    { case: name, system: "boki", metric: "scan", unit: "ms", value: ms },
-    { case: name, system: "boki", metric: "scan of a million", unit: "ms", value: (ms * 1e6) / records },
-    { case: name, system: "boki", metric: "index", unit: "bytes/record", value: indexBytes / records },
-    { case: name, system: "boki", metric: "tag bytes", unit: "bytes/record", value: tagBytes / records },
-  ];
 }
 
 /** Small pieces, by `benchmark`: awaited calls on a log in memory. */

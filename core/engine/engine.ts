@@ -65,6 +65,7 @@ export class Engine implements Sink {
   #checkpointed: { readonly entries: number; readonly bytes: number; readonly records: number };
   #checkpointing: Promise<void> | undefined;
   #checkpointFault: LogError | undefined;
+  readonly #closing = new AbortController();
 
   /** The writer that this engine is, the last number that it gave, and the last whose decision it knows. */
   #writer = 0;
@@ -319,7 +320,7 @@ export class Engine implements Sink {
     } finally {
       state.index.postings.frozen = false;
     }
-    if (!hurry) await this.loglet.release((position) => state.isNeeded(position));
+    if (!hurry) await this.loglet.release((position) => state.isNeeded(position), this.#closing.signal);
   }
 
   // Reading
@@ -377,6 +378,7 @@ export class Engine implements Sink {
     const failed = this.#fault !== undefined;
     this.#fault = closedError("none");
     this.waiters.fail(closedError());
+    this.#closing.abort();
     await this.#checkpointing;
     const since = this.state.entries - this.#checkpointed.entries;
     if (!failed && since > Math.max(closeEntries, this.#checkpointed.entries * closePart)) await this.checkpoint(true);

@@ -90,9 +90,9 @@ export interface Loglet {
   latestCheckpoint(): Promise<{ readonly position: Position; readonly state: Buffer } | undefined>;
   /**
    * Gives back the room of entries that nobody needs any more, as far as both checkpoints cover them. Their positions stay
-   * taken; reading them gives undefined. Makes way for appends; does nothing while it is at it already.
+   * taken; reading them gives undefined. Makes way for appends; does nothing while it is at it already; an abort only stops it.
    */
-  release(isNeeded: (position: Position) => boolean): Promise<void>;
+  release(isNeeded: (position: Position) => boolean, signal: AbortSignal): Promise<void>;
   stats(): LogletStats;
   /** Finishes the append under way and gives everything back. Idempotent. */
   close(): Promise<void>;

@@ -95,7 +95,7 @@ describe("a checkpoint", () => {
         let written: Promise<void> | undefined;
         for (const { book: name, tags, trim, times, checkpoint } of steps) {
           const book = log.book(name);
-          if (checkpoint) written = log.engine.checkpoint();
+          if (checkpoint) written = log.checkpoint();
           await book.appendAll(Array.from({ length: times }, () => ({ data: Buffer.from("x"), tags })));
           if (trim !== undefined) {
             const upTo = Math.max(0, (await book.tail()) - 1 - trim.back);
@@ -132,7 +132,7 @@ describe("a checkpoint", () => {
       ok: false,
       conflict: { tag: "forgotten", seqnum: forgotten },
     });
-    await log.engine.checkpoint();
+    await log.checkpoint();
 
     clock.time += 2 * hour;
     const recent = await append("recent");

@@ -6,9 +6,9 @@
  */
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
+import { corruptError } from "../../errors.js";
 import type { Position } from "../loglet.js";
 import type { Disk } from "./disk.js";
-import { corrupt } from "./recovery.js";
 
 const magic = Buffer.from("BOKICKPT");
 const version = 1;
@@ -125,7 +125,7 @@ export class Checkpoints {
       const checksum = crc32(tail.subarray(0, 8), crc32(bytes, crc32(head)));
       if (checksum !== tail.readUInt32LE(8) || Number(tail.readBigUInt64LE(0)) !== bytes.length) return undefined;
       if (!head.equals(encodeHead(this.#logId, position)))
-        throw corrupt(path, 0, "it is a checkpoint of another log, or of another version");
+        throw corruptError(path, 0, "it is a checkpoint of another log, or of another version");
       this.#sizes.set(position, size);
       return bytes;
     } finally {

@@ -23,13 +23,13 @@ export async function compact(
   segments: Segment[],
   covered: Position,
   isNeeded: (position: Position) => boolean,
-  stopped: () => boolean,
+  signal: AbortSignal,
 ): Promise<void> {
-  for (let i = 0; i < segments.length - 1 && !stopped();) {
+  for (let i = 0; i < segments.length - 1 && !signal.aborted;) {
     const segment = segments[i]!;
     if (segment.next - 1 > covered) return;
     const { needed, bytes, all } = await weigh(disk, segment, isNeeded);
-    if (stopped()) return;
+    if (signal.aborted) return;
     if (needed === 0 && i === 0) {
       // One after the other, each for good: after a crash there is no gap between those that are left.
       disk.remove(segment.path);
@@ -39,7 +39,7 @@ export async function compact(
       continue;
     }
     if (bytes < all * keepMax) {
-      const rewritten = await rewrite(disk, folder, segment, bytes, isNeeded, stopped);
+      const rewritten = await rewrite(disk, folder, segment, bytes, isNeeded, signal);
       if (rewritten !== undefined) {
         segments[i] = rewritten;
         segment.close(disk);
@@ -49,18 +49,33 @@ export async function compact(
   }
 }
 
+export async function isMostlyDead(
+  disk: Disk,
+  segment: Segment,
+  isNeeded: (position: Position) => boolean,
+): Promise<boolean> {
+  const { bytes, all } = await weigh(disk, segment, isNeeded);
+  return bytes < all * keepMax;
+}
+
 async function weigh(
   disk: Disk,
   segment: Segment,
   isNeeded: (position: Position) => boolean,
 ): Promise<{ needed: number; bytes: number; all: number }> {
-  const table = segment.table(disk);
   let needed = 0;
+  for (let position = segment.base; position < segment.next; position++) {
+    if ((position - segment.base) % turnEntries === turnEntries - 1) await turn();
+    if (isNeeded(position)) needed++;
+  }
+  // Only now, so that a segment of which nothing is needed may be damaged.
+  if (needed === 0)
+    return { needed, bytes: 0, all: segment.next === segment.base ? 0 : segment.header.size - headerBytes };
+  const table = segment.table(disk);
   let bytes = 0;
   for (let place = 0; place < table.count; place++) {
     if (place % turnEntries === turnEntries - 1) await turn();
     if (!isNeeded(segment.base + table.above(place))) continue;
-    needed++;
     bytes += table.offset(place + 1, segment.end) - table.offset(place, segment.end);
   }
   return { needed, bytes, all: segment.end - headerBytes };
@@ -73,9 +88,9 @@ async function rewrite(
   segment: Segment,
   bytesMax: number,
   isNeeded: (position: Position) => boolean,
-  stopped: () => boolean,
+  signal: AbortSignal,
 ): Promise<Segment | undefined> {
-  const table = segment.table(disk);
+  const table = bytesMax === 0 ? new EntryTable(true) : segment.table(disk);
   const kept = new EntryTable(true);
   // What is needed can only become less meanwhile.
   const draft = new SegmentDraft(disk, folder, { ...segment.header, sparse: true, size: headerBytes + bytesMax });
@@ -98,7 +113,7 @@ async function rewrite(
     unsynced = 0;
     await disk.syncLater(draft.file);
     await turn();
-    if (!stopped()) continue;
+    if (!signal.aborted) continue;
     draft.discard();
     return undefined;
   }

@@ -10,7 +10,7 @@
  * Called by the engine; calls disk.ts and nothing else of the system.
  */
 import { resolve } from "node:path";
-import { closedError, LogError } from "../../errors.js";
+import { closedError, corruptError, LogError } from "../../errors.js";
 import { limits } from "../../limits.js";
 import { drawId, systemRandom } from "../../random.js";
 import type { Clock, Durability, Recovered } from "../../types.js";
@@ -18,10 +18,10 @@ import { LogClock, systemClock, wallTime } from "../log-clock.js";
 import type { Entry, Loglet, LogletStats, Position, Sink, StoredEntry } from "../loglet.js";
 import type { Disk, DiskLock } from "./disk.js";
 import { frameHead, frameHolds, framePosition, frameRoom, frameSize, frameTime, sealFrame } from "./frame.js";
+import { createLog, findLog, type Found } from "./recovery.js";
 import { realDisk } from "./real-disk.js";
-import { corrupt, createLog, findLog, type Found } from "./recovery.js";
 import { Checkpoints } from "./checkpoints.js";
-import { compact } from "./compaction.js";
+import { compact, isMostlyDead } from "./compaction.js";
 import { scanFrames } from "./scan.js";
 import { headerBytes } from "./header.js";
 import { createSegment, nextSegmentBytes, type Segment, type SegmentSizes, segmentSizes } from "./segment.js";
@@ -278,6 +278,8 @@ export class FileLoglet implements Loglet {
       if (!isFull(error)) throw error;
       throw fullError(`no room for the next segment in ${this.#folder}`, error);
     }
+    // Without this, a loss of power could take the middle of the log and leave its end.
+    if (this.durability === "os") this.#disk.sync(before.file);
     before.seal(this.#disk);
     this.#segments.push(this.#segment);
   }
@@ -323,7 +325,7 @@ export class FileLoglet implements Loglet {
         },
       });
       if (position !== segment.next && !segment.header.sparse) {
-        throw corrupt(
+        throw corruptError(
           segment.path,
           offset,
           `position ${position} is damaged, of those up to ${segment.next - 1} that it must hold`,
@@ -364,14 +366,22 @@ export class FileLoglet implements Loglet {
 
   // Checkpoints and room
 
-  checkpoint(position: Position, slices: Iterable<Uint8Array>, hurry: boolean): Promise<void> {
-    return this.#checkpoints.write(position, slices, hurry);
+  async checkpoint(position: Position, slices: Iterable<Uint8Array>, hurry: boolean): Promise<void> {
+    try {
+      // What it covers must not be less safe than itself.
+      if (this.durability === "os") await this.#disk.syncLater(this.#segment.file);
+      await this.#checkpoints.write(position, slices, hurry);
+    } catch (error) {
+      const what = isFull(error) ? "there is no room for it; free some" : (error as Error).message;
+      const message = `a checkpoint could not be written in ${this.#folder}: ${what}. The log goes on without it`;
+      throw new LogError(isFull(error) ? "LOG_FULL" : "LOG_IO", message, { retryable: true, cause: error });
+    }
   }
 
   latestCheckpoint(): Promise<{ readonly position: Position; readonly state: Buffer } | undefined> {
     const found = this.#checkpoints.latest(this.#segment.next - 1);
     if (found === undefined && this.#released) {
-      throw corrupt(
+      throw corruptError(
         this.#folder,
         0,
         "no checkpoint holds, and entries that are trimmed away are needed without one; `boki repair` makes a state of what is left",
@@ -380,20 +390,26 @@ export class FileLoglet implements Loglet {
     return Promise.resolve(found);
   }
 
-  async release(isNeeded: (position: Position) => boolean): Promise<void> {
+  async release(isNeeded: (position: Position) => boolean, signal: AbortSignal): Promise<void> {
     if (this.#releasing) return;
     this.#releasing = true;
     try {
-      await compact(
-        this.#disk,
-        this.#folder,
-        this.#segments,
-        this.#checkpoints.covered,
-        isNeeded,
-        () => this.#closing !== undefined,
-      );
+      // So that it can be given back too, once checkpoints cover it.
+      if (await isMostlyDead(this.#disk, this.#segment, isNeeded)) this.#sealLast();
+      await compact(this.#disk, this.#folder, this.#segments, this.#checkpoints.covered, isNeeded, signal);
     } finally {
       this.#releasing = false;
+    }
+  }
+
+  /** Begins a new segment before the last one is full. Not while it is being written to: there is a next time. */
+  #sealLast(): void {
+    if (this.#writing !== undefined || this.#fault !== undefined || this.#closing !== undefined) return;
+    if (this.#segment.end - headerBytes < this.#segmentSizes.min / 2) return;
+    try {
+      this.#nextSegment(0);
+    } catch (error) {
+      throw this.#poison(error);
     }
   }
 
@@ -476,7 +492,7 @@ function openFrame(bytes: Buffer, position: Position, segment: Segment, offset: 
     framePosition(bytes, 0) !== position ||
     !frameHolds(bytes, 0, size, segment.seed)
   ) {
-    throw corrupt(segment.path, offset, `the record at position ${position} does not match its checksum`);
+    throw corruptError(segment.path, offset, `the record at position ${position} does not match its checksum`);
   }
   return { bytes: bytes.subarray(frameHead, size), time: frameTime(bytes, 0) };
 }

@@ -7,7 +7,7 @@
  * file, which is synced before anything is read.
  */
 import { join } from "node:path";
-import { LogError } from "../../errors.js";
+import { corruptError, LogError } from "../../errors.js";
 import type { Recovered } from "../../types.js";
 import type { Position } from "../loglet.js";
 import type { Disk } from "./disk.js";
@@ -95,17 +95,17 @@ function openSegment(disk: Disk, folder: string, number: number, before: Segment
     disk.read(file, page, headerBytes, 0);
     const header = decodeHeader(page, path);
     if (header === undefined) {
-      if (before !== undefined) throw corrupt(path, 0, "its header is damaged");
+      if (before !== undefined) throw corruptError(path, 0, "its header is damaged");
       throw new LogError(
         "LOG_NOT_A_LOG",
         `${path} has no header of a log; if this was one, restore the file from a backup`,
       );
     }
     if (header.number !== number || (before !== undefined && header.logId !== before.header.logId)) {
-      throw corrupt(path, 0, `it says that it is segment ${header.number} of log ${header.logId}`);
+      throw corruptError(path, 0, `it says that it is segment ${header.number} of log ${header.logId}`);
     }
     if (before !== undefined && (number !== before.header.number + 1 || header.base < before.base)) {
-      throw corrupt(
+      throw corruptError(
         path,
         0,
         `segment ${before.header.number} from position ${before.base} comes before it, and it begins at ${header.base}`,
@@ -147,7 +147,7 @@ function openLast(disk: Disk, folder: string, segments: Segment[]): Omit<Found, 
     header.durability === "disk" &&
     hasLaterFrame(disk, file, end.offset, end.offset + behind, end.position, badBatch, seed)
   ) {
-    throw corrupt(path, end.offset, `position ${end.position} is damaged, and acknowledged records follow`);
+    throw corruptError(path, end.offset, `position ${end.position} is damaged, and acknowledged records follow`);
   }
   const draft = new SegmentDraft(disk, folder, header);
   copyFrames(disk, last, end, draft);
@@ -243,8 +243,4 @@ function lastNonZero(disk: Disk, file: number, from: number, to: number): number
     end = at + last;
   }
   return end;
-}
-
-export function corrupt(path: string, offset: number, what: string): LogError {
-  return new LogError("LOG_CORRUPT", `${path} is damaged at byte ${offset}: ${what}. Restore the folder from a backup`);
 }

@@ -4,6 +4,7 @@
  * and the positions of the others.
  */
 import { join } from "node:path";
+import { corruptError } from "../../errors.js";
 import type { Position } from "../loglet.js";
 import type { Disk } from "./disk.js";
 import { frameSeed } from "./frame.js";
@@ -169,15 +170,22 @@ export class Segment {
       this.end = stored.end;
       return (this.#table = stored.table);
     }
-    const table = this.begin();
+    const table = new EntryTable(this.header.sparse);
     const end = scanFrames(disk, this, {
       from: { offset: headerBytes, position: this.base },
       end: this.next,
       found: (position, offset) => table.add(position - this.base, offset),
     });
     this.end = end.offset;
+    if (end.position !== this.next && !this.header.sparse) {
+      throw corruptError(
+        this.path,
+        end.offset,
+        `position ${end.position} is damaged, of those up to ${this.next - 1} that it must hold`,
+      );
+    }
     table.seal();
-    return table;
+    return (this.#table = table);
   }
 
   /** Where the frame of a position begins, and where the next one or the end is; undefined if it is not there. */
