@@ -79,12 +79,19 @@ module.exports = {
       from: { path: code, orphan: true, pathNot: "\\.(test|d)\\.ts$" },
       to: {},
     },
+    never(
+      "testing-stands-beside",
+      "boki/testing uses the core; what does not test knows nothing of it",
+      "^(core|libs|workloads)/(?!testing(/|\\.ts$))",
+      "^core/testing(/|\\.ts$)",
+    ),
     {
       name: "no-unused-modules",
-      comment: "All of core and libs can be reached from the door of the package. Workers are loaded by url.",
+      comment:
+        "All of core and libs can be reached from the door of the package, but boki/testing. Workers are loaded by url.",
       severity: "error",
       from: { path: "^libs/index\\.ts$" },
-      to: { path: "^(core|libs)/", pathNot: "-worker\\.ts$", reachable: false },
+      to: { path: "^(core|libs)/", pathNot: "-worker\\.ts$|^core/testing(/|\\.ts$)", reachable: false },
     },
     {
       name: "declared",

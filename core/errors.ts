@@ -9,6 +9,7 @@ export type LogErrorCode =
   | "LOG_TRIMMED"
   | "LOG_TOO_LARGE"
   | "LOG_FULL"
+  | "LOG_CLOCK"
   | "LOG_UNAVAILABLE"
   | "LOG_ABORTED"
   | "LOG_IO"

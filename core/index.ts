@@ -2,4 +2,5 @@
 export { openLog } from "./open.js";
 export { LogError } from "./errors.js";
 export type { LogErrorCode, LogErrorOptions, Outcome } from "./errors.js";
+export type { Disk, DiskLock } from "./loglet/file/disk.js";
 export type * from "./types.js";

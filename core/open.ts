@@ -4,6 +4,7 @@
  * A log that is already open in this process gives a new session on the same engine. The registry is on `globalThis`, so
  * that two copies of this package in one process agree too.
  */
+import { randomUUID } from "node:crypto";
 import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -13,13 +14,26 @@ import { Engine } from "./engine/engine.js";
 import { abortedError, LogError } from "./errors.js";
 import { defaultAuxBytes, defaultCacheBytes } from "./limits.js";
 import { Session } from "./log.js";
+import type { Disk } from "./loglet/file/disk.js";
 import { FileLoglet } from "./loglet/file/file-loglet.js";
-import { systemClock } from "./loglet/log-clock.js";
+import { realDisk } from "./loglet/file/real-disk.js";
+import { checkTime, systemClock } from "./loglet/log-clock.js";
 import type { Loglet } from "./loglet/loglet.js";
 import { MemoryLoglet } from "./loglet/memory.js";
+import { systemRandom } from "./random.js";
 import type { Log, OpenOptions } from "./types.js";
 
-const optionNames = new Set(["durability", "io", "cacheBytes", "auxBytes", "clock", "random", "session", "signal"]);
+const optionNames = new Set([
+  "durability",
+  "io",
+  "cacheBytes",
+  "auxBytes",
+  "clock",
+  "random",
+  "disk",
+  "session",
+  "signal",
+]);
 
 /** What makes two openings of one log differ. */
 type Settings = { readonly [K in keyof Omit<OpenOptions, "session" | "signal">]-?: NonNullable<OpenOptions[K]> };
@@ -36,12 +50,15 @@ interface Registry {
   readonly open: Map<string, Shared>;
   /** Named memory logs stay until the process ends, so that a program can be restarted on one in a test. */
   readonly memory: Map<string, MemoryLoglet>;
+  /** Names of the disks that are not the system's: the same path is another log on each. */
+  readonly disks: WeakMap<Disk, string>;
 }
 
 const registryKey = Symbol.for("boki.registry.1");
 const registry: Registry = ((globalThis as { [registryKey]?: Registry })[registryKey] ??= {
   open: new Map(),
   memory: new Map(),
+  disks: new WeakMap(),
 });
 
 let privateLogs = 0;
@@ -59,11 +76,14 @@ export async function openLog(url: string, options: OpenOptions = {}): Promise<L
   const settings = checkSettings(options);
   const { signal } = options;
   if (signal?.aborted === true) throw abortedError(signal);
-  const place = await parse(url);
+  const place = await parse(url, settings.disk);
   if (place.scheme === "memory" && options.durability !== undefined) {
     throw new TypeError(
       `durability ${show(options.durability)} is not for ${url}, which is lost with the process; leave it away or use file:DIR`,
     );
+  }
+  if (place.scheme === "memory" && options.disk !== undefined) {
+    throw new TypeError(`disk is not for ${url}, which needs none; leave it away or use file:DIR`);
   }
   for (;;) {
     const shared = registry.open.get(place.key);
@@ -128,7 +148,7 @@ interface Place {
   readonly key: string;
 }
 
-async function parse(url: unknown): Promise<Place> {
+async function parse(url: unknown, disk: Disk): Promise<Place> {
   if (typeof url !== "string") throw new TypeError(`openLog takes a url such as "file:./data", not ${show(url)}`);
   if (url.startsWith("memory:")) {
     const name = url.slice("memory:".length);
@@ -139,9 +159,16 @@ async function parse(url: unknown): Promise<Place> {
     if (written === "") throw new TypeError('the url "file:" names no folder; write for example "file:./data"');
     if (written.includes("\0")) throw new TypeError(`the folder in ${show(url)} has a zero byte`);
     const path = resolve(url.startsWith("file:///") ? fileURLToPath(url) : written);
-    return { scheme: "file", name: path, key: `file:${await realpath(path).catch(() => path)}` };
+    const key = disk === realDisk ? `file:${await realpath(path).catch(() => path)}` : `file#${diskName(disk)}:${path}`;
+    return { scheme: "file", name: path, key };
   }
   throw new TypeError(`${show(url)} is no url of a log; use "memory:", "memory:NAME", "file:DIR" or "file:///DIR"`);
+}
+
+function diskName(disk: Disk): string {
+  const name = registry.disks.get(disk) ?? randomUUID();
+  registry.disks.set(disk, name);
+  return name;
 }
 
 async function start(place: Place, settings: Settings): Promise<Engine> {
@@ -149,17 +176,18 @@ async function start(place: Place, settings: Settings): Promise<Engine> {
   try {
     return await Engine.start(loglet, settings);
   } catch (error) {
-    await loglet.close();
+    // What went wrong first is what the caller hears of; closing may well fail for the same reason.
+    await loglet.close().catch(() => undefined);
     throw error;
   }
 }
 
 async function openLoglet({ scheme, name }: Place, settings: Settings): Promise<Loglet> {
-  const { clock, durability, io } = settings;
-  if (scheme === "file") return FileLoglet.open(name, { durability, io, clock });
-  if (name === "") return MemoryLoglet.create({ clock });
+  const { clock, random, disk, durability, io } = settings;
+  if (scheme === "file") return FileLoglet.open(name, { durability, io, clock, random, disk });
+  if (name === "") return MemoryLoglet.create({ clock, random });
   let loglet = registry.memory.get(name);
-  if (loglet === undefined) registry.memory.set(name, (loglet = MemoryLoglet.create({ clock })));
+  if (loglet === undefined) registry.memory.set(name, (loglet = MemoryLoglet.create({ clock, random })));
   return loglet;
 }
 
@@ -171,7 +199,8 @@ function checkSettings(options: OpenOptions): Settings {
     cacheBytes = defaultCacheBytes,
     auxBytes = defaultAuxBytes,
     clock = systemClock,
-    random = Math.random,
+    random = systemRandom,
+    disk = realDisk,
     session,
     signal,
   } = options;
@@ -189,9 +218,22 @@ function checkSettings(options: OpenOptions): Settings {
   ) {
     throw new TypeError("clock must have the functions now, monotonic and setTimer");
   }
+  checkTime("clock.now()", clock.now());
+  checkTime("clock.monotonic()", clock.monotonic());
   if (typeof random !== "function") throw new TypeError(`random must be a function, not ${show(random)}`);
+  checkDisk(disk);
   if (session !== undefined) parseSession(session);
-  return { durability, io, cacheBytes, auxBytes, clock, random };
+  return { durability, io, cacheBytes, auxBytes, clock, random, disk };
+}
+
+function checkDisk(disk: Disk): void {
+  for (const name of Object.keys(realDisk) as (keyof Disk)[]) {
+    if (typeof (disk as Partial<Disk> | null)?.[name] !== "function") {
+      throw new TypeError(
+        `disk must be a Disk, such as new FaultDisk() of boki/testing; ${show(disk)} has no ${name}()`,
+      );
+    }
+  }
 }
 
 function refuseDifferent(url: string, open: Settings, asked: Settings): void {

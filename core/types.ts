@@ -5,6 +5,8 @@
  * All bounds (`from`, `to`, `upTo`) are inclusive. Everything that waits takes an `AbortSignal`.
  */
 
+import type { Disk } from "./loglet/file/disk.js";
+
 /** Position of a record in its log's total order: 1 to 2^53-1, strictly increasing, with gaps. 0 is "before everything". */
 export type SeqNum = number;
 
@@ -29,9 +31,12 @@ export interface OpenOptions {
   readonly cacheBytes?: number | undefined;
   /** Bytes of aux data kept in memory. Default 16 MiB; 0 keeps none. */
   readonly auxBytes?: number | undefined;
+  /** Default: the system's. One that gives no time is refused with the value it gave. */
   readonly clock?: Clock | undefined;
-  /** A source of chance, evenly distributed in [0, 1). Default `Math.random`. */
+  /** Where random numbers come from, evenly distributed in [0, 1): ids. Default: a cryptographic source. */
   readonly random?: (() => number) | undefined;
+  /** The disk under the log, such as the `FaultDisk` of `boki/testing`. Default: the system's. Only for `file:`. */
+  readonly disk?: Disk | undefined;
   /** The `session` of another opened log: what that one had seen can be seen here, else `LOG_SESSION`. */
   readonly session?: string | undefined;
   /** Ends the waiting for the opening; what was opened is closed again. */

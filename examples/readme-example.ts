@@ -1,10 +1,10 @@
-/** The example of README.md: what a user would write. Taken from there, so that it exists once. */
+/** The examples of README.md: what a user would write. Taken from there, so that they exist once. */
 import { readFile } from "node:fs/promises";
 
-/** The first JavaScript block of README.md. */
-export async function readmeExample(): Promise<string> {
+/** A JavaScript block of README.md, by default the first. */
+export async function readmeExample(place = 0): Promise<string> {
   const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
-  const block = /^```js\n(.*?)^```$/ms.exec(readme)?.[1];
-  if (block === undefined) throw new Error("README.md has no JavaScript block");
+  const block = [...readme.matchAll(/^```js\n(.*?)^```$/gms)][place]?.[1];
+  if (block === undefined) throw new Error("README.md has no such JavaScript block");
   return block;
 }

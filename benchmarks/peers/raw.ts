@@ -3,7 +3,7 @@
  * same way, with a turn of the event loop between batches. No records, no index, no answers.
  */
 import { mkdirSync, rmSync } from "node:fs";
-import { realDisk } from "../../core/loglet/file/disk.js";
+import { realDisk } from "../../core/loglet/file/real-disk.js";
 import { createSegment, nextSegmentBytes, type Segment, segmentSizes } from "../../core/loglet/file/segment.js";
 import { closedLoop, type Latencies } from "../harness/workload.js";
 

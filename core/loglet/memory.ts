@@ -1,6 +1,6 @@
 /** A loglet in memory: what it orders is lost with the process. For tests, and for logs that need no disk. */
-import { randomBytes } from "node:crypto";
 import { closedError } from "../errors.js";
+import { drawId, systemRandom } from "../random.js";
 import type { Clock } from "../types.js";
 import { LogClock, systemClock } from "./log-clock.js";
 import type { Entry, Loglet, LogletStats, Position, Sink, StoredEntry } from "./loglet.js";
@@ -9,7 +9,7 @@ import type { Entry, Loglet, LogletStats, Position, Sink, StoredEntry } from "./
 const replayCount = 1024;
 
 export class MemoryLoglet implements Loglet {
-  readonly id = randomBytes(16).toString("hex");
+  readonly id: string;
   readonly durability = "memory";
   readonly base: Position = 1;
   readonly recovered = undefined;
@@ -23,16 +23,19 @@ export class MemoryLoglet implements Loglet {
   #sink: Sink | undefined;
   #checkpoint: { readonly position: Position; readonly state: Buffer } | undefined;
 
-  private constructor(clock: Clock) {
+  private constructor(clock: Clock, random: () => number) {
+    this.id = drawId(random);
     this.#clock = new LogClock(clock, 0);
   }
 
-  static create(options: { readonly clock?: Clock | undefined } = {}): MemoryLoglet {
-    return new MemoryLoglet(options.clock ?? systemClock);
+  static create(
+    options: { readonly clock?: Clock | undefined; readonly random?: (() => number) | undefined } = {},
+  ): MemoryLoglet {
+    return new MemoryLoglet(options.clock ?? systemClock, options.random ?? systemRandom);
   }
 
-  append(entries: readonly Entry[]): Promise<void> {
-    if (this.#sink === undefined) return Promise.reject(closedError("none"));
+  async append(entries: readonly Entry[]): Promise<void> {
+    if (this.#sink === undefined) throw closedError("none");
     const first = this.base + this.#entries.length;
     const time = this.#clock.stamp();
     for (const entry of entries) {
@@ -44,7 +47,6 @@ export class MemoryLoglet implements Loglet {
     }
     this.#batches++;
     this.#deliver(this.#sink, first, entries.length, entries);
-    return Promise.resolve();
   }
 
   subscribe(from: Position, sink: Sink): Promise<void> {

@@ -1,4 +1,4 @@
-/** The example of README.md works as it stands there, in plain JavaScript. */
+/** The examples of README.md work as they stand there, in plain JavaScript. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
@@ -30,6 +30,12 @@ describe("README.md", () => {
       assert.equal(lines.at(-1), "tea");
       assert.equal(stderr, "");
     }
+  });
+
+  it("has an example of a power loss that runs", async () => {
+    await writeFile(join(dir, "power.mjs"), `${await readmeExample(1)}\nconsole.log(next.id === log.id);`);
+    const { stdout } = await promisify(execFile)(process.execPath, ["power.mjs"], { cwd: dir });
+    assert.equal(stdout, "true\n");
   });
 
   it("names files that exist", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { realDisk } from "../../core/loglet/file/disk.js";
+import { realDisk } from "../../core/loglet/file/real-disk.js";
 import type { Session } from "../../core/log.js";
 import { copyFolder, diskWith, ioError, openOn, scratch, segmentFiles } from "./on-disk.js";
 

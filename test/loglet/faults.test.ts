@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { type Disk, realDisk } from "../../core/loglet/file/disk.js";
+import type { Disk } from "../../core/loglet/file/disk.js";
+import { realDisk } from "../../core/loglet/file/real-disk.js";
 import { copyFolder, diskWith, ioError, openOn, scratch } from "./on-disk.js";
 
 const one = Buffer.from("one");

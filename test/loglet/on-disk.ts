@@ -4,8 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Engine } from "../../core/engine/engine.js";
 import { Session } from "../../core/log.js";
-import { realDisk, type Disk } from "../../core/loglet/file/disk.js";
+import type { Disk } from "../../core/loglet/file/disk.js";
 import { FileLoglet, type FileLogletOptions } from "../../core/loglet/file/file-loglet.js";
+import { realDisk } from "../../core/loglet/file/real-disk.js";
 import { systemClock } from "../../core/loglet/log-clock.js";
 
 export async function openOn(

@@ -19,6 +19,7 @@ async function use(openLog) {
 const typescript = `
 import { openLog, LogError, type Appended, type AppendResult, type Log, type LogBook, type LogRecord } from "boki";
 import * as conformance from "boki/conformance";
+import { FaultDisk, VirtualClock } from "boki/testing";
 
 async function use(log: Log): Promise<string> {
   const book: LogBook = log.book("b");
@@ -39,7 +40,11 @@ async function use(log: Log): Promise<string> {
 }
 
 async function main(): Promise<void> {
-  const log = await openLog("memory:", { cacheBytes: undefined });
+  const log = await openLog("file:/log", {
+    cacheBytes: undefined,
+    disk: new FaultDisk({ seed: 1 }),
+    clock: new VirtualClock(),
+  });
   try {
     console.log("read", await use(log));
   } catch (error) {
@@ -93,6 +98,7 @@ describe("package", function () {
       "docs/errors.md",
       "dist/libs/index.d.ts",
       "dist/test/conformance/index.js",
+      "dist/core/testing.d.ts",
     ]) {
       assert.ok(files.includes(`package/${file}`), `${file} is missing`);
     }
@@ -127,7 +133,8 @@ describe("package", function () {
   it("works in CommonJS", async () => {
     const consumer = join(dir, "cjs");
     const main = `const { openLog } = require("boki");${useLog}use(openLog);`;
-    const loadsAll = `if (Object.keys(require("boki/conformance")).length === 0) throw new Error("empty");`;
+    const loadsAll = `for (const name of ["boki/conformance", "boki/testing"])
+      if (Object.keys(require(name)).length === 0) throw new Error(name + " is empty");`;
     await makeConsumer(consumer, tarball, {}, { "main.cjs": main, "all.cjs": loadsAll });
     assert.equal(await execute(process.execPath, ["main.cjs"], consumer), "read hello\n");
     await execute(process.execPath, ["all.cjs"], consumer);

@@ -1,11 +1,13 @@
 /**
  * The one door to the file system, so that a test can put a disk under the log that fails, tears and forgets what was not
  * synced. Paths are absolute; positions and lengths are bytes. Errors are those of node:fs, with their `code`.
+ *
+ * real-disk.ts is the system's own, core/testing/fault-disk.ts the one for tests.
  */
-import fs from "node:fs";
-import { dirname } from "node:path";
 
 export interface Disk {
+  /** Takes a folder, which exists, for this process. Rejects with `LOG_LOCKED` while another has it. */
+  lock(path: string): Promise<DiskLock>;
   /** Makes a folder and those above it, durably. */
   makeFolder(path: string): void;
   list(path: string): string[];
@@ -29,49 +31,32 @@ export interface Disk {
   remove(path: string): void;
 }
 
-const flags = { create: "wx+", update: "r+", read: "r" } as const;
+export interface DiskLock {
+  /** Gives the folder back. Idempotent. */
+  release(): Promise<void>;
+}
 
-export const realDisk: Disk = Object.freeze({
-  makeFolder(path: string): void {
-    const made = fs.mkdirSync(path, { recursive: true });
-    if (made === undefined) return;
-    for (let folder = path; folder.length >= made.length; folder = dirname(folder)) this.syncFolder(dirname(folder));
-  },
-  list: (path: string) => fs.readdirSync(path),
-  open: (path: string, mode: keyof typeof flags) => fs.openSync(path, flags[mode], 0o644),
-  close: (file: number) => fs.closeSync(file),
-  size: (file: number) => fs.fstatSync(file).size,
-  read(file: number, target: Uint8Array, length: number, position: number): number {
-    let done = 0;
-    while (done < length) {
-      const bytes = fs.readSync(file, target, done, length - done, position + done);
-      if (bytes === 0) break;
-      done += bytes;
-    }
-    return done;
-  },
-  readLater: (file: number, target: Uint8Array, length: number, position: number) =>
-    new Promise<number>((resolve, reject) => {
-      fs.read(file, target, 0, length, position, (error, bytes) => (error === null ? resolve(bytes) : reject(error)));
-    }),
-  write(file: number, source: Uint8Array, length: number, position: number): void {
-    let done = 0;
-    while (done < length) done += fs.writeSync(file, source, done, length - done, position + done);
-  },
-  truncate: (file: number, length: number) => fs.ftruncateSync(file, length),
-  sync: (file: number) => fs.fdatasyncSync(file),
-  syncLater: (file: number) =>
-    new Promise<void>((resolve, reject) => fs.fdatasync(file, (error) => (error === null ? resolve() : reject(error)))),
-  syncFolder(path: string): void {
-    // Windows cannot open a folder; its file systems journal names by themselves.
-    if (process.platform === "win32") return;
-    const folder = fs.openSync(path, "r");
-    try {
-      fs.fsyncSync(folder);
-    } finally {
-      fs.closeSync(folder);
-    }
-  },
-  rename: (from: string, to: string) => fs.renameSync(from, to),
-  remove: (path: string) => fs.rmSync(path, { force: true }),
-});
+/** Moves up to `length` bytes between a file's `position` and the place `at` of a buffer; gives how many it moved. */
+export type Transfer = (at: number, length: number, position: number) => number;
+
+/** An operating system may write less than it was asked to: goes on until all of it is written. */
+export function writeAll(write: Transfer, length: number, position: number): void {
+  let done = 0;
+  while (done < length) {
+    const bytes = write(done, length - done, position + done);
+    if (bytes === 0)
+      throw Object.assign(new Error("EIO: the system wrote nothing, and gave no reason"), { code: "EIO" });
+    done += bytes;
+  }
+}
+
+/** The same for reading, which ends early at the end of the file. Gives the bytes read. */
+export function readAll(read: Transfer, length: number, position: number): number {
+  let done = 0;
+  while (done < length) {
+    const bytes = read(done, length - done, position + done);
+    if (bytes === 0) break;
+    done += bytes;
+  }
+  return done;
+}

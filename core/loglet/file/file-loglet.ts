@@ -12,13 +12,14 @@
 import { resolve } from "node:path";
 import { closedError, corruptError, LogError } from "../../errors.js";
 import { limits } from "../../limits.js";
+import { drawId, systemRandom } from "../../random.js";
 import type { Clock, Durability, Recovered } from "../../types.js";
-import { LogClock, systemClock } from "../log-clock.js";
+import { LogClock, systemClock, wallTime } from "../log-clock.js";
 import type { Entry, Loglet, LogletStats, Position, Sink, StoredEntry } from "../loglet.js";
-import { realDisk, type Disk } from "./disk.js";
+import type { Disk, DiskLock } from "./disk.js";
 import { frameHead, frameHolds, framePosition, frameRoom, frameSize, frameTime, sealFrame } from "./frame.js";
-import { FolderLock } from "./lock.js";
 import { createLog, findLog, type Found } from "./recovery.js";
+import { realDisk } from "./real-disk.js";
 import { Checkpoints } from "./checkpoints.js";
 import { compact, isMostlyDead } from "./compaction.js";
 import { scanFrames } from "./scan.js";
@@ -29,6 +30,7 @@ export interface FileLogletOptions {
   readonly durability?: Exclude<Durability, "memory"> | undefined;
   readonly io?: "main" | "worker" | "auto" | undefined;
   readonly clock?: Clock | undefined;
+  readonly random?: (() => number) | undefined;
   readonly disk?: Disk | undefined;
   readonly segmentSizes?: SegmentSizes | undefined;
 }
@@ -60,10 +62,9 @@ export class FileLoglet implements Loglet {
   readonly depth = 1;
   readonly #disk: Disk;
   readonly #folder: string;
-  readonly #lock: FolderLock;
+  readonly #lock: DiskLock;
   readonly #io: "main" | "worker" | "auto";
   readonly #clock: LogClock;
-  readonly #now: () => number;
   readonly #segmentSizes: SegmentSizes;
   readonly #segments: Segment[];
   readonly #checkpoints: Checkpoints;
@@ -89,15 +90,13 @@ export class FileLoglet implements Loglet {
   #syncMs = 0;
   #syncElsewhere: boolean;
 
-  private constructor(folder: string, lock: FolderLock, found: Found, options: FileLogletOptions) {
-    const clock = options.clock ?? systemClock;
+  private constructor(folder: string, lock: DiskLock, found: Found, options: FileLogletOptions) {
     this.#folder = folder;
     this.#lock = lock;
     this.#disk = options.disk ?? realDisk;
     this.#io = options.io ?? "auto";
     this.#syncElsewhere = this.#io === "worker";
-    this.#clock = new LogClock(clock, found.time);
-    this.#now = () => clock.now();
+    this.#clock = new LogClock(options.clock ?? systemClock, found.time);
     this.#segmentSizes = options.segmentSizes ?? segmentSizes;
     this.#segments = found.segments;
     this.#segment = found.segments.at(-1)!;
@@ -113,14 +112,15 @@ export class FileLoglet implements Loglet {
   static async open(directory: string, options: FileLogletOptions = {}): Promise<FileLoglet> {
     const folder = resolve(directory);
     const disk = options.disk ?? realDisk;
-    let lock: FolderLock | undefined;
+    let lock: DiskLock | undefined;
     try {
       disk.makeFolder(folder);
-      lock = await FolderLock.acquire(folder);
-      const now = (options.clock ?? systemClock).now();
+      lock = await disk.lock(folder);
+      const now = wallTime(options.clock ?? systemClock);
+      const sizes = options.segmentSizes ?? segmentSizes;
       const found =
         findLog(disk, folder) ??
-        createLog(disk, folder, options.durability ?? "disk", now, options.segmentSizes ?? segmentSizes);
+        createLog(disk, folder, options.durability ?? "disk", now, sizes, drawId(options.random ?? systemRandom));
       return new FileLoglet(folder, lock, found, options);
     } catch (error) {
       await lock?.release();
@@ -194,6 +194,8 @@ export class FileLoglet implements Loglet {
     try {
       this.#segment.write(this.#disk, staging.bytes, staging.to - staging.from);
     } catch (error) {
+      // It holds what is not in the log: the next batch comes to the same place, and must not be read from here.
+      staging.segment = undefined;
       if (!isFull(error)) throw error;
       this.#segment.takeBack(this.#disk);
       throw fullError(`no room for ${staging.to - staging.from} more bytes in ${this.#segment.path}`, error);
@@ -219,7 +221,6 @@ export class FileLoglet implements Loglet {
       this.#times[i] = time;
       at += frameRoom(size);
     }
-    segment.batch = batch;
     staging.segment = segment;
     staging.from = segment.end;
     staging.to = segment.end + at;
@@ -244,6 +245,8 @@ export class FileLoglet implements Loglet {
     const shift = staging.from - frameHead;
     for (let i = 0; i < count; i++) segment.add(shift + this.#starts[i]!);
     segment.end = staging.to;
+    // Only now: recovery takes a gap in these numbers for damage, and a batch that a full disk refused leaves nothing.
+    segment.batch++;
     this.#batches++;
     this.#logBytes += staging.to - staging.from;
     this.#sink?.entries({
@@ -268,7 +271,7 @@ export class FileLoglet implements Loglet {
         base: before.next,
         size,
         durability: this.durability,
-        created: Math.max(0, Math.floor(this.#now())),
+        created: this.#clock.wall(),
         sparse: false,
       });
     } catch (error) {
@@ -289,9 +292,9 @@ export class FileLoglet implements Loglet {
     else if (this.#syncMs < fastSyncMs) this.#syncElsewhere = false;
   }
 
-  /** The fault that ends all writing; a full disk is none. */
+  /** The fault that ends all writing; a full disk is none, nor is a clock that gave no time: nothing was written. */
   #poison(cause: unknown): LogError {
-    if (cause instanceof LogError && cause.code === "LOG_FULL") return cause;
+    if (cause instanceof LogError && cause.outcome === "none") return cause;
     const what = cause instanceof Error ? cause.message : String(cause);
     this.#fault ??= new LogError("LOG_IO", `writing ${this.#segment.path} failed: ${what}; open the log again`, {
       outcome: "unknown",
@@ -457,7 +460,7 @@ export class FileLoglet implements Loglet {
     const segment = this.#segment;
     if (this.#clean || this.#fault !== undefined || segment.room < frameHead) return;
     const mark = Buffer.alloc(frameHead);
-    sealFrame(mark, 0, 0, segment.next, this.#clock.stamp(), segment.batch + 1, 0, segment.seed);
+    sealFrame(mark, 0, 0, segment.next, this.#clock.last, segment.batch + 1, 0, segment.seed);
     try {
       this.#disk.write(segment.file, mark, frameHead, segment.end);
       this.#disk.sync(segment.file);
@@ -502,7 +505,7 @@ function readError(error: unknown, segment: Segment): LogError {
 }
 
 function openError(error: unknown, folder: string): unknown {
-  if (error instanceof LogError) return error;
+  if (error instanceof LogError || error instanceof TypeError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === "ENOTDIR" || code === "EEXIST") {
     return new LogError("LOG_NOT_A_LOG", `${folder} is a file; a log is a folder: give an empty or a new one`, {

@@ -6,7 +6,6 @@
  * `LOG_CORRUPT`. What is only in the page cache is not trusted: after an unclean end the good frames are copied into a new
  * file, which is synced before anything is read.
  */
-import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { corruptError, LogError } from "../../errors.js";
 import type { Recovered } from "../../types.js";
@@ -39,9 +38,10 @@ export function createLog(
   durability: "disk" | "os",
   now: number,
   sizes: SegmentSizes,
+  logId: string,
 ): Found {
   const header: SegmentHeader = {
-    logId: randomBytes(16).toString("hex"),
+    logId,
     number: 1,
     base: 1,
     size: sizes.min,
@@ -124,7 +124,7 @@ function openLast(disk: Disk, folder: string, segments: Segment[]): Omit<Found, 
   const closed = readCleanEnd(disk, last);
   if (closed !== undefined) {
     disk.truncate(file, last.end);
-    disk.truncate(file, header.size);
+    goOn(disk, folder, last);
     return { recovered: undefined, clean: true, time: closed.time };
   }
   const table = last.begin();
@@ -136,7 +136,7 @@ function openLast(disk: Disk, folder: string, segments: Segment[]): Omit<Found, 
   last.batch = end.batch;
   const behind = lastNonZero(disk, file, end.offset, header.size) - end.offset;
   if (end.clean && behind === 0) {
-    disk.truncate(file, header.size);
+    goOn(disk, folder, last);
     return { recovered: undefined, clean: true, time: end.time };
   }
 
@@ -162,6 +162,18 @@ function openLast(disk: Disk, folder: string, segments: Segment[]): Omit<Found, 
     clean: copyEnd > end.offset || end.clean,
     time: end.time,
   };
+}
+
+/** Makes a segment that was closed in order ready for appends behind its mark. */
+function goOn(disk: Disk, folder: string, { file, header, end }: Segment): void {
+  disk.truncate(file, header.size);
+  // If the sync of that close failed, the mark may be in the page cache only, and count as written. Its page is written
+  // again, so that the sync of what comes behind it takes it along.
+  const mark = Buffer.alloc(frameHead);
+  disk.read(file, mark, frameHead, end - frameHead);
+  disk.write(file, mark, frameHead, end - frameHead);
+  // An opening that failed or was killed behind its rename has left a whole file whose name a power loss takes back.
+  disk.syncFolder(folder);
 }
 
 /** What a clean close has left: the mark behind the last entry, and the table of entries behind that. */

@@ -74,10 +74,16 @@ export class SegmentDraft {
       this.#disk.truncate(this.file, this.#header.size);
       this.#disk.sync(this.file);
       this.#disk.rename(`${this.#path}.tmp`, this.#path);
-      this.#disk.syncFolder(this.#folder);
     } catch (error) {
       this.discard();
       throw error;
+    }
+    try {
+      this.#disk.syncFolder(this.#folder);
+    } catch (error) {
+      this.#disk.close(this.file);
+      // The file is there, perhaps for good: this is no full disk, after which the segment before could be gone on with.
+      throw new Error(`the folder could not be synced: ${(error as Error).message}`, { cause: error });
     }
     const segment = new Segment(this.#path, this.file, this.#header);
     segment.begin();

@@ -1,0 +1,94 @@
+/** The ways in which a fault and a loss of power once took or changed what was acknowledged (found by test/crash/power.test.ts). */
+import assert from "node:assert/strict";
+import { openLog } from "../../core/index.js";
+import { FaultDisk } from "../../core/testing.js";
+import type { Log } from "../../core/types.js";
+
+const open = (disk: FaultDisk): Promise<Log> => openLog("file:/log", { disk, cacheBytes: 0, io: "main" });
+const tags = ["t"];
+const one = Buffer.from("one");
+
+/** Runs with enough seeds for each choice of the disk. */
+async function forSeeds(run: (disk: FaultDisk) => Promise<void>): Promise<void> {
+  for (let seed = 0; seed < 20; seed++) await run(new FaultDisk({ seed }));
+}
+
+async function texts(log: Log): Promise<string[]> {
+  const found: string[] = [];
+  for await (const record of log.book("b").read()) found.push(record.text());
+  return found;
+}
+
+describe("L2 a fault, and then a loss of power", () => {
+  it("an opening that failed behind its rename: the next one makes the rename durable before it appends", () =>
+    forSeeds(async (disk) => {
+      await (await open(disk)).book("b").append(one, { tags });
+      const next = disk.powerLoss();
+      next.failNext("syncFolder", "EIO");
+      await assert.rejects(open(next), { code: "LOG_IO" });
+      await (await open(next)).book("b").append(Buffer.from("two"), { tags });
+      const log = await open(next.powerLoss());
+      assert.deepEqual(await texts(log), ["one", "two"]);
+      await log.close();
+    }));
+
+  it("what a full disk refused is not read in place of what came after it", () =>
+    forSeeds(async (disk) => {
+      const log = await open(disk);
+      disk.capacityBytes = disk.usedBytes + 4096;
+      const input = (byte: number, size: number): { data: Buffer; tags: string[] } => ({
+        data: Buffer.alloc(size, byte),
+        tags,
+      });
+      await assert.rejects(log.book("b").appendAll([input(1, 100), input(2, 10_000)]), { code: "LOG_FULL" });
+      disk.capacityBytes = Infinity;
+      const { seqnum } = await log.book("b").append(Buffer.alloc(100, 3), { tags });
+      assert.equal((await log.book("b").readNext({ from: seqnum }))!.data[0], 3);
+      await log.close();
+    }));
+
+  it("a batch that is torn behind one that a full disk refused is a torn one, not damage", () =>
+    forSeeds(async (disk) => {
+      const log = await open(disk);
+      const many = Array.from({ length: 20 }, () => ({ data: Buffer.alloc(2000, 1), tags }));
+      disk.capacityBytes = disk.usedBytes + 8192;
+      await assert.rejects(log.book("b").appendAll(many), { code: "LOG_FULL" });
+      disk.capacityBytes = Infinity;
+      // The write of the records, that of the zeros behind them; the sync comes no more.
+      disk.cutPowerAfter(2);
+      await assert.rejects(log.book("b").appendAll(many), { code: "LOG_IO", outcome: "unknown" });
+      await (await open(disk.powerLoss())).close();
+    }));
+
+  it("a new segment whose folder finds no room: nothing is appended any more behind its back", () =>
+    forSeeds(async (disk) => {
+      const log = await open(disk);
+      const book = log.book("b");
+      await book.append(one, { tags });
+      disk.failNext("syncFolder", "ENOSPC");
+      await book.append(Buffer.alloc(5_000_000), { tags }).catch(() => undefined);
+      const acknowledged = await book.append(Buffer.from("two"), { tags }).catch(() => undefined);
+      await log.close();
+      const again = await open(disk);
+      if (acknowledged !== undefined) assert.equal((await again.book("b").readPrev())!.text(), "two");
+      assert.equal((await again.book("b").readNext())!.text(), "one");
+      await again.close();
+    }));
+
+  it("a mark of a clean close that was not synced is no ground for what is appended behind it", () =>
+    forSeeds(async (disk) => {
+      // The mark, of 32 bytes, is the last thing in its page: what is appended later does not write that page again.
+      const log = await open(disk);
+      await log.book("b").append(Buffer.alloc(0), { tags });
+      const { logBytes } = log.stats();
+      await log.book("b").append(Buffer.alloc(4096 - 32 - 2 * logBytes), { tags });
+      assert.equal(log.stats().logBytes, 4096 - 32);
+      disk.failNext("sync", "EIO");
+      await assert.rejects(log.close(), { code: "LOG_IO" });
+      const again = await open(disk);
+      await again.book("b").append(Buffer.from("two"), { tags });
+      const last = await open(disk.powerLoss());
+      assert.equal((await last.book("b").readPrev())!.text(), "two");
+      await last.close();
+    }));
+});
