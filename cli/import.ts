@@ -39,6 +39,7 @@ A damaged line ends the import (exit code 1); what came before it stays.`,
 
 /** Where an import is. */
 interface State {
+  /** Lines that are done with, from the first. */
   line: number;
   imported: number;
   first: number | undefined;
@@ -58,25 +59,29 @@ async function importLines(run: Run, place: string, file: string | undefined, fl
     await appendLines(run, log, state, { input, bytes, ...flags });
   } catch (thrown) {
     const error: unknown = run.signal.aborted ? run.signal.reason : thrown;
-    const damaged = error instanceof Damage;
-    const goOn = state.line + 1;
-    if (flags.json) {
-      await run.out.json({ ...outcome(state), ...(damaged ? { damaged: goOn, what: error.message } : {}), goOn });
-    }
-    const names = [place, file ?? "", "--book", flags.book].filter((word) => word !== "").map(quoted);
+    const fromLine = Math.max(state.line + 1, flags.fromLine);
+    const damaged = error instanceof Damage ? { line: fromLine, what: error.message } : undefined;
+    if (flags.json) await run.out.json({ imported: state.imported, fromLine, damaged });
+    const names = [place, file ?? "-", "--book", flags.book].map(quoted).join(" ");
     run.note(
-      `${damaged ? `line ${goOn} is damaged: ${error.message}; ` : ""}${state.imported} records were imported, those before line ${goOn}; ` +
-        `${damaged ? "mend it and go on" : "go on"} with: boki import ${names.join(" ")} --from-line ${goOn}`,
+      (damaged === undefined ? "" : `line ${fromLine} is damaged: ${damaged.what}; `) +
+        `${state.imported} records were imported, from lines before ${fromLine}; ` +
+        (isUnknown(error) ? "some behind them may be there too: look with boki tail before you " : "") +
+        `${damaged === undefined ? "" : "mend it and "}go on with: boki import ${names} --from-line ${fromLine}`,
     );
-    if (damaged) throw new Refusal();
-    throw error;
+    throw damaged === undefined ? error : new Refusal();
   }
-  if (flags.json) await run.out.json(outcome(state));
-  else await run.out.line(`${state.imported} records imported`);
+  const { imported, first, last } = state;
+  if (flags.json) await run.out.json({ imported, first: first ?? null, last: last ?? null });
+  else await run.out.line(`${imported} records imported`);
 }
 
-function outcome({ imported, first, last }: State) {
-  return { imported, first: first ?? null, last: last ?? null };
+/** Whether records may be in the log that are not counted. */
+function isUnknown(error: unknown): boolean {
+  if (!(error instanceof LogError)) return false;
+  // The cause is about those that were not decided.
+  const rest = error.decided === undefined ? error : error.cause;
+  return rest instanceof LogError && rest.outcome === "unknown";
 }
 
 /** As a shell takes it. */
@@ -137,10 +142,23 @@ function isBlank(line: Buffer): boolean {
 }
 
 async function appendPiece(book: LogBook, records: AppendInput[], numbers: number[], state: State): Promise<void> {
+  const take = (results: readonly AppendResult[]): void => {
+    for (const result of results) {
+      if (!result.ok) continue;
+      state.imported++;
+      state.first ??= result.seqnum;
+      state.last = result.seqnum;
+    }
+  };
   try {
     take(await book.appendAll(records));
   } catch (error) {
-    if (!isRefused(error)) throw error;
+    if (!isRefused(error)) {
+      const decided = (error instanceof LogError ? error.decided : undefined) ?? 0;
+      state.imported += decided;
+      state.line = numbers[decided]! - 1;
+      throw error;
+    }
     // One of them is no record, so none was appended: one by one, the log says which.
     for (const [i, record] of records.entries()) {
       state.line = numbers[i]! - 1;
@@ -149,15 +167,6 @@ async function appendPiece(book: LogBook, records: AppendInput[], numbers: numbe
       } catch (fault) {
         throw isRefused(fault) ? new Damage(messageOf(fault)) : fault;
       }
-    }
-  }
-
-  function take(results: readonly AppendResult[]): void {
-    for (const result of results) {
-      if (!result.ok) continue;
-      state.imported++;
-      state.first ??= result.seqnum;
-      state.last = result.seqnum;
     }
   }
 }
