@@ -77,6 +77,8 @@ export function urlOf(place: string): string {
 /** A mistyped name must not leave a new, empty log behind. */
 function checkThere(url: string): void {
   if (!url.startsWith("file:")) return;
+  // Without a folder, the opening tells what to write.
+  if (url === "file:") return;
   const folder = url.startsWith("file:///") ? fileURLToPath(url) : resolve(url.slice("file:".length));
   try {
     if (readdirSync(folder).some((name) => name.endsWith(".log"))) return;
@@ -111,6 +113,8 @@ export function action<A extends unknown[]>(
 ): (...args: A) => Promise<void> {
   return async (...args) => {
     const run = new Run();
+    // An open log does not hold a process, not even one that waits for its records.
+    const alive = setInterval(() => undefined, 1 << 30);
     try {
       await work(run, ...args);
       await run.out.end();
@@ -123,6 +127,7 @@ export function action<A extends unknown[]>(
       process.exitCode = exitCodeOf(error);
       await run.out.end().catch(() => undefined);
     } finally {
+      clearInterval(alive);
       run.end();
     }
   };
