@@ -53,8 +53,7 @@ export class Run {
 
   /** Opens a log. One that is not there is made only where the command is to begin one. */
   async open(place: string, options: { readonly create?: boolean } = {}): Promise<Log> {
-    const url = urlOf(place);
-    if (options.create !== true) checkThere(url);
+    const url = options.create === true ? urlOf(place) : existing(place);
     const log = await openLog(url, { signal: this.signal });
     if (log.recovered !== undefined) {
       const { bytes, position } = log.recovered;
@@ -65,7 +64,7 @@ export class Run {
 }
 
 /** The url of what the user gave as LOG: a url, or the path of a folder. */
-export function urlOf(place: string): string {
+function urlOf(place: string): string {
   if (place === "") throw new UsageError("LOG is empty; give the folder of a log, such as ./data");
   // One letter is a drive of Windows.
   if (!/^[a-z][a-z0-9+.-]+:/i.test(place)) return `file:${resolve(place)}`;
@@ -74,17 +73,17 @@ export function urlOf(place: string): string {
   return place;
 }
 
-/** A mistyped name must not leave a new, empty log behind. */
-function checkThere(url: string): void {
-  if (!url.startsWith("file:")) return;
+/** The url of a log that is there: a mistyped name must not leave a new, empty log behind. */
+export function existing(place: string): string {
+  const url = urlOf(place);
   // Without a folder, the opening tells what to write.
-  if (url === "file:") return;
+  if (!url.startsWith("file:") || url === "file:") return url;
   const folder = url.startsWith("file:///") ? fileURLToPath(url) : resolve(url.slice("file:".length));
   try {
-    if (readdirSync(folder).some((name) => name.endsWith(".log"))) return;
+    if (readdirSync(folder).some((name) => name.endsWith(".log"))) return url;
   } catch (error) {
     // What else is wrong with it, the opening tells.
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") return;
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") return url;
   }
   throw new LogError("LOG_NOT_A_LOG", `there is no log in ${folder}; mind the spelling, or begin one with boki append`);
 }

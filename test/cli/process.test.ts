@@ -110,9 +110,11 @@ describe("boki", function () {
 
     it("a full disk under the output is a fault, not the end", async function () {
       if (!existsSync("/dev/full")) this.skip();
-      const { code, stderr } = await shell("boki read data -b b > /dev/full", folder.path);
-      assert.equal(code, 3);
-      assert.match(stderr, /^boki: writing the output failed: ENOSPC/);
+      for (const command of ["read data -b b", "read data -b b --limit 1", "stat data --json"]) {
+        const { code, stderr } = await shell(`boki ${command} > /dev/full`, folder.path);
+        assert.equal(code, 3, command);
+        assert.match(stderr, /^boki: writing the output failed: ENOSPC/);
+      }
     });
 
     it("shows a bar on stderr where that is a terminal, and only there", async function () {

@@ -85,17 +85,19 @@ describe("boki import and export", function () {
     assert.equal(jsonLines(readFileSync(at("out"), "utf8")).length, 1);
   });
 
-  it("export that fails leaves nothing behind under its name", async function () {
+  it("export that fails leaves a file that was there as it was, and nothing else", async function () {
     if (process.platform === "win32") this.skip();
     await makeLog(
       folder.path,
       Array.from({ length: 200 }, () => record("x".repeat(1000))),
     );
+    writeFileSync(at("out"), "precious");
     // Files end at 16 KiB here. The mark of a clean close is there already, so that the log writes nothing.
-    const { code, stderr } = await shell("ulimit -f 16; boki export data out -b b", folder.path);
+    const { code, stderr } = await shell("ulimit -f 16; boki export data out -b b --force", folder.path);
     assert.equal(code, 3);
     assert.match(stderr, /EFBIG/);
-    assert.deepEqual(readdirSync(folder.path), ["data"]);
+    assert.deepEqual(readdirSync(folder.path), ["data", "out"]);
+    assert.equal(readFileSync(at("out"), "utf8"), "precious");
   });
 
   const damaged: Readonly<Record<string, readonly [line: string | Buffer, message: RegExp]>> = {
