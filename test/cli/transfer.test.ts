@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openLog } from "../../core/index.js";
+import { openLog, type LogRecord } from "../../core/index.js";
 import { boki, jsonLines, makeLog, record, shell, startBoki, useFolder } from "./boki.js";
 
 describe("boki import and export", function () {
@@ -43,9 +43,9 @@ describe("boki import and export", function () {
     await using to = await openLog(`file:${at("copy")}`);
     const copies = to.book("b").read();
     for await (const original of from.book("b").read()) {
-      const { value: copy } = await copies.next();
-      assert.ok(Buffer.from(original.data).equals(Buffer.from(copy!.data)), original.tags[0]);
-      assert.deepEqual(copy!.tags, original.tags);
+      const copy = (await copies.next()).value as LogRecord;
+      assert.ok(Buffer.from(original.data).equals(Buffer.from(copy.data)), original.tags[0]);
+      assert.deepEqual(copy.tags, original.tags);
     }
     assert.equal((await copies.next()).done, true);
   });
