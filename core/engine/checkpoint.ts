@@ -38,6 +38,7 @@ interface Head {
   readonly dead: readonly number[];
   readonly many: readonly (readonly [number, number])[];
   readonly books: readonly number[];
+  readonly bookKeys: number;
   readonly trimmed: readonly (readonly [book: number, trim: number, horizon: SeqNum])[];
   readonly freeRows: readonly number[];
   readonly freeKeys: readonly (readonly [number, number[]])[];
@@ -70,6 +71,7 @@ export function dumpState(state: State): readonly Uint8Array[] {
     dead,
     many: [...live.many],
     books: state.books,
+    bookKeys: index.books,
     trimmed: [...state.trimmed].map(([book, { trim, horizon }]) => [book, trim, horizon] as const),
     freeRows: index.freeRows,
     freeKeys: [...index.freeKeys].map(([length, keys]) => [length, [...keys]] as const),
@@ -144,6 +146,7 @@ export function loadState(bytes: Buffer): State {
   state.writers.restore(head.writers);
   state.timeline.restore(head.timeline);
   state.books.push(...head.books);
+  index.books = head.bookKeys;
   const last = state.applied - state.base + 1;
   for (const book of head.books) if (index.last(book) > last) index.postings.replaceLast(book, last);
   return state;

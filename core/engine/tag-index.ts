@@ -31,8 +31,11 @@ export class TagIndex {
   /** Places of forgotten keys, by their length. */
   readonly #freeKeys = new Map<number, number[]>();
 
+  /** Keys of scope 0. */
+  books = 0;
+
   get tags(): number {
-    return this.rows.length - this.#freeRows.length;
+    return this.rows.length - this.#freeRows.length - this.books;
   }
 
   get indexBytes(): number {
@@ -212,6 +215,7 @@ export class TagIndex {
     bytes[own++] = length;
     for (let i = 0; i < length; i++) bytes[own + i] = source[at + i]!;
 
+    if (scope === 0) this.books++;
     const tag = this.#freeRows.pop() ?? this.postings.add();
     this.rows.set(tag, 0, code);
     this.rows.set(tag, 1, key);

@@ -91,4 +91,21 @@ describe("L2 a fault, and then a loss of power", () => {
       assert.equal((await last.book("b").readPrev())!.text(), "two");
       await last.close();
     }));
+
+  it("a log that was opened with another durability: what one session wrote is not judged by the promise of another", () =>
+    forSeeds(async (disk) => {
+      const large = Buffer.alloc(9000, 1);
+      const first = await open(disk);
+      await first.book("b").append(one, { tags });
+      await first.close();
+      const second = await openLog("file:/log", { disk, cacheBytes: 0, durability: "os" });
+      for (let i = 0; i < 8; i++) await second.book("b").append(large, { tags });
+      const next = disk.powerLoss();
+      const third = await open(next);
+      assert.equal((await third.book("b").readNext())!.text(), "one");
+      await third.book("b").append(Buffer.from("safe"), { tags });
+      const last = await open(next.powerLoss());
+      assert.equal((await last.book("b").readPrev())!.text(), "safe");
+      await last.close();
+    }));
 });

@@ -121,7 +121,10 @@ export class FileLoglet implements Loglet {
       const found =
         findLog(disk, folder) ??
         createLog(disk, folder, options.durability ?? "disk", now, sizes, drawId(options.random ?? systemRandom));
-      return new FileLoglet(folder, lock, found, options);
+      const loglet = new FileLoglet(folder, lock, found, options);
+      // What recovery may take for torn goes by the promise of the segment: one session, one segment.
+      if (loglet.#segment.header.durability !== loglet.durability) loglet.#nextSegment(0);
+      return loglet;
     } catch (error) {
       await lock?.release();
       throw openError(error, folder);
@@ -279,7 +282,7 @@ export class FileLoglet implements Loglet {
       throw fullError(`no room for the next segment in ${this.#folder}`, error);
     }
     // Without this, a loss of power could take the middle of the log and leave its end.
-    if (this.durability === "os") this.#disk.sync(before.file);
+    if (before.header.durability === "os") this.#disk.sync(before.file);
     before.seal(this.#disk);
     this.#segments.push(this.#segment);
   }
