@@ -1,9 +1,9 @@
 /**
  * The arrows: what may import what.
  *
- *   proto <- core <- libs <- workloads <- benchmarks      test and examples stand beside and are imported by nobody
+ *   proto <- core <- libs <- workloads <- benchmarks      cli, test and examples stand beside and are imported by nobody
  */
-const code = "^(proto|core|libs|workloads|benchmarks|examples|test)/";
+const code = "^(proto|core|libs|workloads|benchmarks|cli|examples|test)/";
 
 /** Nothing in `from` may import `path`, except `but`. */
 function never(name, comment, from, path, but) {
@@ -52,6 +52,14 @@ module.exports = {
       "^core/",
       "^core/(index\\.ts$|loglet/)",
     ),
+    never(
+      "cli-sees-the-doors",
+      "cli sees the doors of core and libs",
+      "^cli/",
+      "^(core|libs|workloads|benchmarks)/",
+      "^(core|libs)/index\\.ts$",
+    ),
+    never("nobody-imports-cli", "the command line is run, not imported", "^(?!cli/)", "^cli/"),
     never("nobody-imports-test", "tests are imported by tests", "^(?!test/)", "^test/"),
     never(
       "nobody-imports-benchmarks",
@@ -69,7 +77,7 @@ module.exports = {
       "package-without-tests",
       "boki/conformance is published: it sees no other test",
       "^test/conformance/(?!.*\\.test\\.ts$)",
-      "^(test/(?!conformance/)|benchmarks/|examples/)",
+      "^(test/(?!conformance/)|benchmarks/|cli/|examples/)",
     ),
     { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
     {
@@ -94,6 +102,13 @@ module.exports = {
       to: { path: "^(core|libs)/", pathNot: "-worker\\.ts$|^core/testing(/|\\.ts$)", reachable: false },
     },
     {
+      name: "no-unused-commands",
+      comment: "All of cli can be reached from its door.",
+      severity: "error",
+      from: { path: "^cli/boki\\.ts$" },
+      to: { path: "^cli/", reachable: false },
+    },
+    {
       name: "declared",
       comment: "What is imported is in package.json (of benchmarks: in benchmarks/package.json).",
       severity: "error",
@@ -111,7 +126,7 @@ module.exports = {
       name: "published-needs-dependencies",
       comment: "What users install sees no devDependency.",
       severity: "error",
-      from: { path: "^(core|libs|test/conformance)/", pathNot: "\\.test\\.ts$" },
+      from: { path: "^(core|libs|cli|test/conformance)/", pathNot: "\\.test\\.ts$" },
       to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only"] },
     },
   ],

@@ -25,6 +25,7 @@ export interface LogErrorOptions {
   readonly outcome?: Outcome | undefined;
   readonly retryable?: boolean | undefined;
   readonly trimPoint?: number | undefined;
+  readonly decided?: number | undefined;
   readonly cause?: unknown;
 }
 
@@ -36,6 +37,8 @@ export class LogError extends Error {
   readonly outcome?: Outcome;
   /** Only with `LOG_TRIMMED`: the last seqnum that was removed from the stream. */
   readonly trimPoint?: number;
+  /** Only of an `appendAll`: so many of its records, from the first on, were decided before the fault; `cause` is about the others. */
+  readonly decided?: number;
 
   constructor(code: LogErrorCode, message: string, options: LogErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -44,6 +47,7 @@ export class LogError extends Error {
     this.retryable = options.retryable ?? false;
     if (options.outcome !== undefined) this.outcome = options.outcome;
     if (options.trimPoint !== undefined) this.trimPoint = options.trimPoint;
+    if (options.decided !== undefined) this.decided = options.decided;
   }
 
   /** The same fault, met by an `appendAll` whose first records are decided already. */
@@ -53,6 +57,7 @@ export class LogError extends Error {
       `${this.message}; the first ${decided} of these ${count} records were decided before`,
       {
         outcome: "unknown",
+        decided,
         cause: this,
       },
     );

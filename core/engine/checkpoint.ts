@@ -35,6 +35,7 @@ interface Head {
   readonly tagChunks: number;
   readonly trims: number;
   readonly live: number;
+  readonly dead: readonly number[];
   readonly many: readonly (readonly [number, number])[];
   readonly books: readonly number[];
   readonly trimmed: readonly (readonly [book: number, trim: number, horizon: SeqNum])[];
@@ -49,6 +50,9 @@ interface Head {
 export function dumpState(state: State): readonly Uint8Array[] {
   const { index, live } = state;
   const { postings, rows } = index;
+  live.dropDead(state.applied - state.base + 1);
+  const { dead } = live;
+  const gone = new Set(dead);
   const head: Head = {
     base: state.base,
     applied: state.applied,
@@ -63,6 +67,7 @@ export function dumpState(state: State): readonly Uint8Array[] {
     tagChunks: index.byteChunks.length,
     trims: state.trims.length,
     live: live.chunks.length,
+    dead,
     many: [...live.many],
     books: state.books,
     trimmed: [...state.trimmed].map(([book, { trim, horizon }]) => [book, trim, horizon] as const),
@@ -82,7 +87,7 @@ export function dumpState(state: State): readonly Uint8Array[] {
     first,
     ...used(rows.chunks, rows.length * 16).map(copyOf),
     copyOf(bytesOf(state.trims)),
-    ...used(live.chunks, live.chunks.length * liveChunkBytes).map(copyOf),
+    ...live.chunks.filter((_, i) => !gone.has(i)).map(copyOf),
   ];
   const growing = [...used(postings.chunks, postings.end * 4), ...used(index.byteChunks, index.tagBytes)];
   postings.frozen = true;
@@ -128,7 +133,8 @@ export function loadState(bytes: Buffer): State {
     head.rows,
   );
   state.trims = words(take(head.trims * 4));
-  live.chunks.push(...chunks(head.live, liveChunkBytes, head.live * liveChunkBytes));
+  const stored = head.live - head.dead.length;
+  live.restore(head.live, chunks(stored, liveChunkBytes, stored * liveChunkBytes), head.dead);
   for (const [ordinal, count] of head.many) live.many.set(ordinal, count);
   const arena = chunks(head.postingChunks, postingChunkWords * 4, head.postings * 4).map(words);
   index.postings.restore(arena, head.postings, head.freeBlocks);

@@ -9,13 +9,15 @@ const chunkRecords = 1 << chunkBits;
 const chunkMask = chunkRecords - 1;
 export const liveChunkBytes = chunkRecords / 2;
 const many = 15;
+/** Stands for every chunk without a live record. */
+const dead = new Uint8Array(liveChunkBytes);
 
 export class Live {
   readonly chunks: Uint8Array[] = [];
   readonly many = new Map<number, number>();
 
   get bytes(): number {
-    return this.chunks.length * liveChunkBytes;
+    return this.chunks.reduce((sum, chunk) => sum + (chunk === dead ? 0 : liveChunkBytes), 0);
   }
 
   /** Tags of a record that are not trimmed; 0 for what is gone or never was a record. */
@@ -45,6 +47,24 @@ export class Live {
     this.many.delete(ordinal);
     this.#set(ordinal, 0);
     return true;
+  }
+
+  /** Gives back chunks that have no live record, up to `last`; those behind it are still written to. */
+  dropDead(last: number): void {
+    for (let i = 0; i < last >>> chunkBits; i++) {
+      if (this.chunks[i] !== dead && Buffer.compare(this.chunks[i]!, dead) === 0) this.chunks[i] = dead;
+    }
+  }
+
+  /** Numbers of the chunks that were given back. */
+  get dead(): number[] {
+    return this.chunks.flatMap((chunk, i) => (chunk === dead ? [i] : []));
+  }
+
+  /** Takes over chunks that were stored, with those given back between them. */
+  restore(count: number, stored: readonly Uint8Array[], given: readonly number[]): void {
+    const gone = new Set(given);
+    for (let i = 0, next = 0; i < count; i++) this.chunks.push(gone.has(i) ? dead : stored[next++]!);
   }
 
   #get(ordinal: number): number {

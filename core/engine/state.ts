@@ -24,6 +24,10 @@ const booksScope = 0;
 /** Book numbers are used as scopes of their tags; 0 is taken. */
 const scopeOf = (book: number): number => book + 1;
 
+/** Tags looked at for each entry, so that the dead are a part of the living at most; and at least, when there are some to catch up. */
+const sweepFactor = 4;
+const sweepRows = 256;
+
 /** What trims have said of a book. */
 export interface Trimmed {
   /** Ordinals up to here are hidden. */
@@ -52,6 +56,7 @@ export class State {
   /** Numbers of the books that ever had a record. */
   readonly books: number[] = [];
   #sweepAt = 0;
+  #sweepDue = 0;
 
   constructor(base: SeqNum) {
     this.base = base;
@@ -181,11 +186,18 @@ export class State {
     this.index.postings.dropUpTo(tag, upTo);
   }
 
-  /** Gives back the memory of dead postings and forgotten tags, looking at so many tags; the next call goes on behind them. */
+  /**
+   * Gives back the memory of dead postings and forgotten tags, after `count` entries: looks at more tags than can have come with
+   * those, each call going on behind the last. What is missed while a checkpoint is written is caught up bit by bit.
+   */
   sweep(count: number, waiters: Waiters): void {
     const { index } = this;
-    if (this.trimmed.size === 0 || index.postings.frozen) return;
-    for (let left = Math.min(count, index.rows.length); left > 0; left--) {
+    if (this.trimmed.size === 0) return;
+    this.#sweepDue = Math.min(this.#sweepDue + sweepFactor * count, index.rows.length);
+    if (index.postings.frozen) return;
+    const rows = Math.min(this.#sweepDue, 2 * sweepFactor * count + sweepRows);
+    this.#sweepDue -= rows;
+    for (let left = rows; left > 0; left--) {
       const tag = this.#sweepAt++;
       if (this.#sweepAt >= index.rows.length) this.#sweepAt = 0;
       if (index.isFree(tag)) continue;

@@ -70,6 +70,16 @@ describe("L2 recovery of the last segment", () => {
     }
   });
 
+  it("does the same with a file that ends where it was torn", async function () {
+    this.timeout(60_000);
+    const { folder, bytes, from, to } = await threeBatches();
+    for (let cut = from; cut <= to; cut++) {
+      const { found, next } = await reopen(folder, bytes.subarray(0, cut));
+      assert.ok(found.length >= 6 && found.length <= 9, `cut at ${cut}: ${found.length} records`);
+      assert.equal(next, found.length + 1, `cut at ${cut}: appends go on`);
+    }
+  });
+
   it("cuts a last batch whose first page was lost while its end was written", async () => {
     const { folder, bytes, from } = await threeBatches();
     const torn = Buffer.from(bytes);

@@ -17,7 +17,7 @@ export async function execute(file: string, args: readonly string[], cwd: string
     const { stdout } = await run(file, args, {
       cwd,
       maxBuffer: 64 * 1024 * 1024,
-      shell: process.platform === "win32" && file === "npm",
+      shell: process.platform === "win32" && /^np[mx]$/.test(file),
     });
     return stdout;
   } catch (error) {

@@ -86,7 +86,7 @@ describe("package", function () {
 
   it("has the library, its types and its papers, and nothing else", () => {
     const kinds =
-      /^package\/((README|CHANGELOG)\.md|LICENSE|package\.json|docs\/.*\.md|dist\/(core|libs|test\/conformance)\/.*\.(js|d\.ts))$/;
+      /^package\/((README|CHANGELOG)\.md|LICENSE|package\.json|docs\/.*\.md|dist\/(cli|core|libs|test\/conformance)\/.*\.(js|d\.ts))$/;
     assert.deepEqual(
       files.filter((file) => !kinds.test(file) || /\.test\./.test(file)),
       [],
@@ -96,6 +96,8 @@ describe("package", function () {
       "CHANGELOG.md",
       "LICENSE",
       "docs/errors.md",
+      "docs/cli.md",
+      "dist/cli/boki.js",
       "dist/libs/index.d.ts",
       "dist/test/conformance/index.js",
       "dist/core/testing.d.ts",
@@ -110,7 +112,7 @@ describe("package", function () {
     assert.doesNotMatch(index, /sourceMappingURL/);
   });
 
-  it("works in an ES module, and brings one dependency, which compiles and downloads nothing", async () => {
+  it("works in an ES module, and brings few dependencies, which compile and download nothing", async () => {
     const consumer = join(dir, "esm");
     await makeConsumer(
       consumer,
@@ -124,10 +126,30 @@ describe("package", function () {
       packages: Record<string, { hasInstallScript?: boolean; os?: string[]; cpu?: string[] }>;
     };
     const installed = Object.keys(lock.packages).filter((path) => path !== "");
-    assert.deepEqual(installed.sort(), ["node_modules/boki", "node_modules/lru-cache"]);
+    assert.deepEqual(installed.sort(), [
+      "node_modules/ansi-regex",
+      "node_modules/boki",
+      "node_modules/cli-progress",
+      "node_modules/commander",
+      "node_modules/emoji-regex",
+      "node_modules/is-fullwidth-code-point",
+      "node_modules/lru-cache",
+      "node_modules/string-width",
+      "node_modules/strip-ansi",
+    ]);
     for (const [path, entry] of Object.entries(lock.packages)) {
       assert.ok(!entry.hasInstallScript && !entry.os && !entry.cpu, `${path} installs something by platform or script`);
     }
+  });
+
+  it("brings the command line, which npx finds", async () => {
+    const consumer = join(dir, "cli");
+    await makeConsumer(consumer, tarball, {}, {});
+    const npx = (...args: string[]) => execute("npx", ["--no", "boki", "--", ...args], consumer);
+    assert.equal(await npx("append", "data", "--book", "b", "--tag", "t", "--data", "hello"), "1\n");
+    assert.equal(await npx("read", "data", "--book", "b", "--raw"), "hello");
+    const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { version: string };
+    assert.equal(await npx("--version"), `${version}\n`);
   });
 
   it("works in CommonJS", async () => {

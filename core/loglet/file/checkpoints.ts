@@ -14,8 +14,8 @@ const magic = Buffer.from("BOKICKPT");
 const version = 1;
 const headBytes = 40;
 const tailBytes = 16;
-/** Written at once, and synced at once: small, so that a flush that meets it does not wait long. */
-const sliceBytes = 256 * 1024;
+/** Written between two turns of the event loop, and synced at once: small, so that a flush that meets it does not wait long. */
+const turnBytes = 512 * 1024;
 const syncBytes = 1024 * 1024;
 
 export interface StoredState {
@@ -65,18 +65,19 @@ export class Checkpoints {
     };
     try {
       write(encodeHead(this.#logId, position));
-      let unsynced = 0;
+      let sinceTurn = 0;
+      let sinceSync = 0;
       for (const slice of slices) {
-        for (let from = 0; from < slice.length; from += sliceBytes) {
-          const part = slice.subarray(from, from + sliceBytes);
+        for (let from = 0; from < slice.length; from += turnBytes) {
+          const part = slice.subarray(from, from + turnBytes);
           write(part);
           if (hurry) continue;
-          unsynced += part.length;
-          if (unsynced >= syncBytes) {
-            await disk.syncLater(file);
-            unsynced = 0;
-          }
-          await new Promise((done) => setImmediate(done));
+          sinceTurn += part.length;
+          sinceSync += part.length;
+          if (sinceSync >= syncBytes) await disk.syncLater(file);
+          else if (sinceTurn >= turnBytes) await new Promise((done) => setImmediate(done));
+          if (sinceTurn >= turnBytes) sinceTurn = 0;
+          if (sinceSync >= syncBytes) sinceSync = 0;
         }
       }
       const tail = Buffer.alloc(tailBytes);

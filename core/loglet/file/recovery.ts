@@ -201,7 +201,8 @@ function copyFrames(disk: Disk, from: Segment, end: ScanEnd, to: SegmentDraft): 
   const buffer = Buffer.alloc(chunkBytes);
   while (to.end < end.offset) {
     const length = disk.read(from.file, buffer, Math.min(buffer.length, end.offset - to.end), to.end);
-    to.write(buffer.subarray(0, length));
+    // A file that was cut short may lack the zeros behind its last good frame.
+    to.write(length > 0 ? buffer.subarray(0, length) : Buffer.alloc(end.offset - to.end));
   }
   if (end.clean || to.end + frameHead > from.header.size) return;
   const mark = Buffer.alloc(frameHead);
