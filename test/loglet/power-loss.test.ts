@@ -60,6 +60,23 @@ describe("L2 a fault, and then a loss of power", () => {
       await (await open(disk.powerLoss())).close();
     }));
 
+  it("the first batch torn twice in a row behind the mark of a clean close is a torn one, not damage", () =>
+    forSeeds(async (disk) => {
+      const log = await open(disk);
+      await log.book("b").append(one, { tags });
+      await log.close();
+      const many = Array.from({ length: 20 }, () => ({ data: Buffer.alloc(2000, 1), tags }));
+      for (let times = 0; times < 6; times++) {
+        const again = await open(disk);
+        disk.cutPowerAfter(2);
+        await assert.rejects(again.book("b").appendAll(many), { code: "LOG_IO", outcome: "unknown" });
+        disk = disk.powerLoss();
+      }
+      const last = await open(disk);
+      assert.equal((await last.book("b").readNext())!.text(), "one");
+      await last.close();
+    }));
+
   it("a new segment whose folder finds no room: nothing is appended any more behind its back", () =>
     forSeeds(async (disk) => {
       const log = await open(disk);

@@ -154,7 +154,8 @@ function openLast(disk: Disk, folder: string, segments: Segment[]): Omit<Found, 
   const copyEnd = draft.end;
   const copy = draft.finish();
   copy.found(table, copyEnd, end.position);
-  copy.batch = end.batch + 1;
+  // A mark takes a number; where none was needed, a gap would make the next torn batch look like damage.
+  copy.batch = copyEnd > end.offset ? end.batch + 1 : end.batch;
   disk.close(file);
   segments[segments.length - 1] = copy;
   return {
