@@ -5,8 +5,6 @@
  * that two copies of this package in one process agree too.
  */
 import { realpath } from "node:fs/promises";
-import { resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { onAbort } from "./abort.js";
 import { checkBytes, checkOptions, checkSignal, show } from "./check.js";
 import { Engine } from "./engine/engine.js";
@@ -18,6 +16,7 @@ import { systemClock } from "./loglet/log-clock.js";
 import type { Loglet } from "./loglet/loglet.js";
 import { MemoryLoglet } from "./loglet/memory.js";
 import type { Log, OpenOptions } from "./types.js";
+import { filePath } from "./url.js";
 
 const optionNames = new Set(["durability", "io", "cacheBytes", "auxBytes", "clock", "random", "session", "signal"]);
 
@@ -145,10 +144,7 @@ async function parse(url: unknown): Promise<Place> {
     return { scheme: "memory", name, key: name === "" ? `memory:#${++privateLogs}` : `memory:${name}` };
   }
   if (url.startsWith("file:")) {
-    const written = url.slice("file:".length);
-    if (written === "") throw new TypeError('the url "file:" names no folder; write for example "file:./data"');
-    if (written.includes("\0")) throw new TypeError(`the folder in ${show(url)} has a zero byte`);
-    const path = resolve(url.startsWith("file:///") ? fileURLToPath(url) : written);
+    const path = filePath(url);
     return { scheme: "file", name: path, key: `file:${await realpath(path).catch(() => path)}` };
   }
   throw new TypeError(`${show(url)} is no url of a log; use "memory:", "memory:NAME", "file:DIR" or "file:///DIR"`);

@@ -314,6 +314,30 @@ export class Engine implements Sink {
     if (!hurry) await this.loglet.release((position) => state.isNeeded(position));
   }
 
+  /** The state as it is now, stored; made while the log goes on. */
+  async copyState(): Promise<{ readonly position: SeqNum; readonly state: Buffer }> {
+    while (this.#checkpointing !== undefined) await this.#checkpointing;
+    const position = this.applied;
+    const slices = dumpState(this.state);
+    const copies: Uint8Array[] = [];
+    const copying = (async (): Promise<void> => {
+      for (const slice of slices) {
+        copies.push(Uint8Array.from(slice));
+        await new Promise((done) => setImmediate(done));
+      }
+    })();
+    // Checkpoints wait: what is being stored must not be used again.
+    this.#checkpointing = copying.finally(() => (this.#checkpointing = undefined));
+    await this.#checkpointing;
+    const state = Buffer.allocUnsafeSlow(copies.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const copy of copies) {
+      state.set(copy, at);
+      at += copy.length;
+    }
+    return { position, state };
+  }
+
   // Reading
 
   /** The record at a position found before. */

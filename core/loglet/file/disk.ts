@@ -27,6 +27,10 @@ export interface Disk {
   syncFolder(path: string): void;
   rename(from: string, to: string): void;
   remove(path: string): void;
+  /** Gives a file a second name. Without it, or where it fails, files are copied. */
+  link?(from: string, to: string): void;
+  /** Removes an empty folder. Without it, one that was made in vain is left. */
+  removeFolder?(path: string): void;
 }
 
 const flags = { create: "wx+", update: "r+", read: "r" } as const;
@@ -74,4 +78,6 @@ export const realDisk: Disk = Object.freeze({
   },
   rename: (from: string, to: string) => fs.renameSync(from, to),
   remove: (path: string) => fs.rmSync(path, { force: true }),
+  link: (from: string, to: string) => fs.linkSync(from, to),
+  removeFolder: (path: string) => fs.rmdirSync(path),
 });
