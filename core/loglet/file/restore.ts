@@ -112,7 +112,7 @@ class SegmentWriter {
   }
 
   async write(segment: SegmentFound): Promise<void> {
-    const { bytes, end, next, isLast } = segment;
+    const { bytes, end, next, isLast, isCut } = segment;
     const header = { ...segment.header, logId: this.#id };
     const seed = frameSeed(header.logId, header.number);
     const table = new EntryTable(header.sparse);
@@ -134,7 +134,7 @@ class SegmentWriter {
     }
     const written = draft.finish();
     written.found(table, end, next);
-    if (!isLast) written.seal(this.#disk);
+    if (!isLast && !isCut) written.seal(this.#disk);
     written.close(this.#disk);
     this.#sealed = header.sparse ? { header, next } : undefined;
   }

@@ -41,6 +41,8 @@ export interface SegmentFound extends Walked {
   readonly next: Position;
   readonly damaged: boolean;
   readonly isLast: boolean;
+  /** Something in it was left away, with all behind it. */
+  readonly isCut: boolean;
 }
 
 export interface Findings {
@@ -64,6 +66,8 @@ export interface Findings {
   readonly whole: readonly CheckpointSource[];
   /** Needed, and not there. */
   readonly missing: number;
+  /** Files behind the last one are missing. */
+  readonly isCutOff: boolean;
 }
 
 export interface ExamineOptions {
@@ -131,6 +135,8 @@ class Examination {
   #next: Position = 1;
   #time = 0;
   #ended = false;
+  /** Files behind the last are missing: nobody knows how much was in them. */
+  #isCutOff = false;
   /** Something behind the first state is missing: what follows cannot be compared. */
   #broken = false;
 
@@ -176,6 +182,7 @@ class Examination {
       gaps: this.#gaps,
       whole: this.#whole,
       missing,
+      isCutOff: this.#isCutOff,
     };
   }
 
@@ -316,8 +323,21 @@ class Examination {
     }
     if (!this.#ended && source.end === undefined)
       this.#checkTable(source, header, bytes, stored, table, framesEnd, isCut, holes);
+    // The table of a full segment is written when it has a successor.
+    this.#isCutOff = isLast && fits && !this.#ended && bytes.length > header.size;
+    if (this.#isCutOff)
+      this.#report(source.path, framesEnd, this.#next, "it is full, and the files behind it are missing");
     const damaged = this.#damage.length > damages;
-    await this.#options.each?.({ ...walked, source, header, end: framesEnd, next: this.#next, damaged, isLast });
+    await this.#options.each?.({
+      ...walked,
+      source,
+      header,
+      end: framesEnd,
+      next: this.#next,
+      damaged,
+      isLast,
+      isCut: this.#ended,
+    });
   }
 
   async #read({ file, end }: SegmentSource): Promise<Buffer> {
