@@ -133,9 +133,10 @@ export function unfinishedError(folder: string): LogError {
 
 /** A fault of the operating system in the words of the log. */
 export function copyError(error: unknown, folder: string): unknown {
-  if (error instanceof LogError || !(error instanceof Error) || !("syscall" in error)) return error;
-  const { code } = error as NodeJS.ErrnoException;
+  const { code, message } = error as NodeJS.ErrnoException;
+  // Errors of the system are named so; others of Node have an underscore.
+  if (error instanceof LogError || !/^E[A-Z0-9]+$/.test(code ?? "")) return error;
   if (code === "ENOSPC" || code === "EDQUOT")
     return new LogError("LOG_FULL", `no room in ${folder}; free some space`, { retryable: true, cause: error });
-  return new LogError("LOG_IO", `reading or writing ${folder} failed: ${error.message}`, { cause: error });
+  return new LogError("LOG_IO", `reading or writing ${folder} failed: ${message}`, { cause: error });
 }

@@ -145,6 +145,10 @@ class Repair {
         `Which tags were at the positions up to ${unknown} that are not there cannot be known. A condition on a tag that is not known now is refused when its "after" is from 1 to ${unknown - 1}; with 0 it passes. A condition on a tag of which a record is left is decided by the newest one that is left, and an append that was refused because of a lost record may be there now.`,
       );
     }
+    if (found.isCutOff)
+      this.#lost.push(
+        `${basename(this.#source.segments.at(-1)!.path)} was followed by others, which are missing; nobody knows how much was in them, and positions from ${last + 1} on are given out again.`,
+      );
     return ranges.size > 0 || unknown > 0;
   }
 

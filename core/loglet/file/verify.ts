@@ -16,7 +16,7 @@ import type { Disk } from "./disk.js";
 import { frameHead, frameRoom, frameSeed } from "./frame.js";
 import { decodeHeader, headerBytes, type SegmentHeader, segmentName } from "./header.js";
 import { endOfBytes, findFrame, type Hole, walk, type Walked } from "./salvage.js";
-import { EntryTable } from "./table.js";
+import { EntryTable, type StoredTable } from "./table.js";
 import { type CheckpointSource, type LogSource, type SegmentSource, sourceBytes } from "./source.js";
 
 const readBytes = 1 << 20;
@@ -266,8 +266,10 @@ class Examination {
     const header = this.#checkHeader(source, known, bytes);
     const stored = source.end === undefined ? EntryTable.read(this.#disk, source.file) : undefined;
     const fits = stored !== undefined && stored.end >= headerBytes && stored.end <= bytes.length;
-    const isCut = isLast && source.end === undefined && bytes.length !== header.size;
-    const end = fits && (isCut || known === undefined) ? stored.end : Math.min(bytes.length, header.size);
+    // A log that was closed ends with the mark of it, and the table directly behind.
+    const isClosed =
+      isLast && source.end === undefined && (fits ? stored.at === stored.end : bytes.length !== header.size);
+    const end = fits && (isClosed || known === undefined) ? stored.end : Math.min(bytes.length, header.size);
     const below = this.#headers.slice(i + 1).find((other) => other !== undefined)?.base;
     const isFollowed = this.#headers[i + 1] !== undefined && this.#source.segments[i + 1]!.number === source.number + 1;
     const seed = frameSeed(header.logId, source.number);
@@ -283,7 +285,7 @@ class Examination {
     for (const part of walk(walked)) {
       if (part.kind === "hole") {
         if (isLast && source.end === undefined) {
-          if (isCut && clean && part.next === undefined && part.offset === framesEnd) break;
+          if (isClosed && clean && part.next === undefined && part.offset === framesEnd) break;
           if (header.durability === "os" || findFrame(walked, part.offset, part.position, badBatch + 1) === undefined) {
             this.#torn = { bytes: endOfBytes(bytes, part.offset, end) - part.offset, position: part.position };
             break;
@@ -322,9 +324,9 @@ class Examination {
       this.#gap(below, source.path, framesEnd, !header.sparse);
     }
     if (!this.#ended && source.end === undefined)
-      this.#checkTable(source, header, bytes, stored, table, framesEnd, isCut, holes);
+      this.#checkTable(source, header, bytes, stored, table, framesEnd, isClosed, holes);
     // The table of a full segment is written when it has a successor.
-    this.#isCutOff = isLast && fits && !this.#ended && bytes.length > header.size;
+    this.#isCutOff = isLast && fits && !this.#ended && stored.at === header.size && stored.at !== stored.end;
     if (this.#isCutOff)
       this.#report(source.path, framesEnd, this.#next, "it is full, and the files behind it are missing");
     const damaged = this.#damage.length > damages;
@@ -427,13 +429,13 @@ class Examination {
     { path }: SegmentSource,
     header: SegmentHeader,
     bytes: Buffer,
-    stored: { readonly table: EntryTable; readonly end: number } | undefined,
+    stored: StoredTable | undefined,
     found: EntryTable,
     end: number,
-    isCut: boolean,
+    isClosed: boolean,
     holes: number,
   ): void {
-    const from = isCut ? end : header.size;
+    const from = isClosed ? end : header.size;
     if (stored === undefined) {
       if (this.#torn === undefined && bytes.length > from && endOfBytes(bytes, from, bytes.length) > from)
         this.#report(
