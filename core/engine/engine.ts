@@ -248,9 +248,11 @@ export class Engine implements Sink {
   entries(batch: Batch): void {
     const { own, count, first, times, bytes, starts } = batch;
     const { state, waiters } = this;
-    state.timeline.mark(times[0]!, first - 1);
+    let time = -1;
     for (let i = 0; i < count; i++) {
       const seqnum = first + i;
+      // A batch that is read back may be of many times.
+      if (times[i] !== time) state.timeline.mark((time = times[i]!), seqnum - 1);
       const decision = state.apply(bytes, starts[i]!, seqnum, times[i]!, waiters);
       if (own !== undefined) this.#answer(own[i] as Append, decision, seqnum, times[i]!);
     }
