@@ -186,12 +186,7 @@ class Repair {
     }
   }
 
-  async #count({
-    header,
-    source,
-    end,
-    ...walked
-  }: Omit<SegmentFound, "bytes">): Promise<{ count: number; bytes: Buffer }> {
+  async #count({ source, end, ...walked }: Omit<SegmentFound, "bytes">): Promise<{ count: number; bytes: Buffer }> {
     const bytes = Buffer.allocUnsafeSlow(end);
     this.#disk.read(source.file, bytes, end, 0);
     let count = 0;
