@@ -1,5 +1,6 @@
 /** The only door of the core. */
 export { openLog } from "./open.js";
+export { repair, restore, verify } from "./maintenance.js";
 export { LogError } from "./errors.js";
 export type { LogErrorCode, LogErrorOptions, Outcome } from "./errors.js";
 export type { Disk, DiskLock } from "./loglet/file/disk.js";

@@ -15,6 +15,7 @@ import {
   writeTags,
 } from "./check.js";
 import { Append, Group, outcomeOf, Single } from "./engine/append.js";
+import { Audit } from "./engine/audit.js";
 import type { Engine } from "./engine/engine.js";
 import { recordKind, trimData, trimKind } from "./engine/entry.js";
 import { abortedError, closedError } from "./errors.js";
@@ -24,22 +25,29 @@ import type {
   AppendInput,
   AppendOptions,
   AppendResult,
+  BackedUp,
   ConditionalAppendOptions,
   Durability,
   Limits,
   Log,
   LogBook,
   LogStats,
+  LongOptions,
   Recovered,
   SeqNum,
   TrimOptions,
+  Verified,
 } from "./types.js";
+import { folderOf } from "./url.js";
 
 export class Session implements Log {
   readonly url: string;
   readonly engine: Engine;
   readonly #release: () => Promise<void>;
   #closing: Promise<void> | undefined;
+  /** Long work under way, and what ends it. */
+  readonly #working = new Set<Promise<unknown>>();
+  readonly #ended = new AbortController();
 
   constructor(url: string, engine: Engine, release: () => Promise<void>) {
     this.url = url;
@@ -100,12 +108,61 @@ export class Session implements Log {
     this.engine.beforeFlush(fn);
   }
 
+  verify(options: LongOptions = {}): Promise<Verified> {
+    return this.#long("verify", options, async (ending) => {
+      const { engine } = this;
+      const { loglet } = engine;
+      if (loglet.verify === undefined) {
+        const { records } = engine.state;
+        return { ok: true, records, bytes: loglet.stats().logBytes, damage: [], torn: undefined };
+      }
+      return loglet.verify(new Audit(loglet.base), await engine.copyState(), ending);
+    });
+  }
+
+  backup(directory: string, options: LongOptions = {}): Promise<BackedUp> {
+    return this.#long("backup", options, async (ending) => {
+      const { engine } = this;
+      const folder = folderOf(directory);
+      if (engine.loglet.backup === undefined)
+        throw new TypeError(`${this.url} is in memory; only a log in a folder can be backed up`);
+      // A new checkpoint, so that what is made of the backup opens quickly.
+      await engine.checkpoint();
+      const facts = (): { records: number; time: number } => ({
+        records: engine.state.records,
+        time: engine.state.time,
+      });
+      return engine.loglet.backup(folder, facts, ending);
+    });
+  }
+
+  /** Long work on the log; it ends with `LOG_CLOSED` when this session closes. */
+  async #long<T>(what: string, options: LongOptions, work: (options: LongOptions) => Promise<T>): Promise<T> {
+    checkOptions(what, options ?? null, longOptions);
+    const { signal, onProgress } = options;
+    checkSignal("signal", signal);
+    if (onProgress !== undefined && typeof onProgress !== "function")
+      throw new TypeError(`onProgress must be a function, not ${show(onProgress)}`);
+    if (signal?.aborted === true) throw abortedError(signal);
+    if (this.closed) throw closedError();
+    const ended = signal === undefined ? this.#ended.signal : AbortSignal.any([signal, this.#ended.signal]);
+    const working = work({ signal: ended, onProgress });
+    this.#working.add(working);
+    try {
+      return await working;
+    } finally {
+      this.#working.delete(working);
+    }
+  }
+
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
   }
 
   async #close(): Promise<void> {
     this.engine.waiters.fail(closedError(), this);
+    this.#ended.abort(closedError());
+    await Promise.allSettled(this.#working);
     await this.engine.drained();
     await this.#release();
   }
@@ -115,6 +172,7 @@ export class Session implements Log {
   }
 }
 
+const longOptions = new Set(["signal", "onProgress"]);
 const appendOptions = new Set(["tags", "unless", "signal"]);
 const appendInputKeys = new Set(["data", "tags", "unless"]);
 const signalOptions = new Set(["signal"]);

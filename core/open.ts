@@ -6,8 +6,6 @@
  */
 import { randomUUID } from "node:crypto";
 import { realpath } from "node:fs/promises";
-import { resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { orAborted } from "./abort.js";
 import { checkBytes, checkOptions, checkSignal, show } from "./check.js";
 import { Engine } from "./engine/engine.js";
@@ -22,6 +20,7 @@ import type { Loglet } from "./loglet/loglet.js";
 import { MemoryLoglet } from "./loglet/memory.js";
 import { systemRandom } from "./random.js";
 import type { Log, OpenOptions } from "./types.js";
+import { filePath } from "./url.js";
 
 const optionNames = new Set([
   "durability",
@@ -155,10 +154,7 @@ async function parse(url: unknown, disk: Disk): Promise<Place> {
     return { scheme: "memory", name, key: name === "" ? `memory:#${++privateLogs}` : `memory:${name}` };
   }
   if (url.startsWith("file:")) {
-    const written = url.slice("file:".length);
-    if (written === "") throw new TypeError('the url "file:" names no folder; write for example "file:./data"');
-    if (written.includes("\0")) throw new TypeError(`the folder in ${show(url)} has a zero byte`);
-    const path = resolve(url.startsWith("file:///") ? fileURLToPath(url) : written);
+    const path = filePath(url);
     const key = disk === realDisk ? `file:${await realpath(path).catch(() => path)}` : `file#${diskName(disk)}:${path}`;
     return { scheme: "file", name: path, key };
   }

@@ -237,6 +237,73 @@ export interface LogStats {
   readonly syncMs: number;
 }
 
+/** How far long work is, in bytes. */
+export interface Progress {
+  readonly done: number;
+  readonly total: number;
+}
+
+/** Options of everything that reads or copies a whole log. It makes way for other work of the process. */
+export interface LongOptions {
+  /** Ends the work with `LOG_ABORTED`; what was half made is removed again. */
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** One place that is not as it was written. */
+export interface Damage {
+  /** Path of the file. */
+  readonly file: string;
+  /** Byte in the file. */
+  readonly offset: number;
+  /** The first seqnum that it concerns, where there is one. */
+  readonly position: SeqNum | undefined;
+  readonly what: string;
+}
+
+export interface Verified {
+  /** There is no damage. */
+  readonly ok: boolean;
+  /** Records that can be read. */
+  readonly records: number;
+  /** Bytes looked at. */
+  readonly bytes: number;
+  /** All that was found, in the order of the files. */
+  readonly damage: readonly Damage[];
+  /** What the next opening will cut off: a batch that a crash tore, never acknowledged. It is no damage. */
+  readonly torn: Recovered | undefined;
+}
+
+export interface BackedUp {
+  /** Records that can be read in it. */
+  readonly records: number;
+  readonly bytes: number;
+  /** The last seqnum in it. */
+  readonly position: SeqNum;
+}
+
+export interface RestoreOptions extends LongOptions {
+  /** Leaves away all behind a seqnum, or all that is younger than a log time (ms since 1970). Default: nothing. */
+  readonly at?: { readonly seqnum: SeqNum } | { readonly time: number } | undefined;
+}
+
+export interface Restored {
+  readonly records: number;
+  /** The new log's own id. */
+  readonly id: string;
+  /** The last seqnum in it. */
+  readonly position: SeqNum;
+}
+
+export interface Repaired {
+  /** Records that can be read. */
+  readonly kept: number;
+  /** What is gone or cannot be known any more, in sentences. Empty when nothing is. */
+  readonly lost: readonly string[];
+  /** Files written or removed; the old ones are beside them as `NAME.before-repair`. Empty when nothing was wrong. */
+  readonly changed: readonly string[];
+}
+
 /** One opened log: a session whose reads never go backwards and see its own appends (L4). */
 export interface Log {
   readonly url: string;
@@ -263,6 +330,21 @@ export interface Log {
    * written, this waits for that. Rejects with `LOG_IO`, `LOG_FULL`, `LOG_CLOSED` or `LOG_ABORTED`; the log goes on.
    */
   checkpoint(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
+  /**
+   * Reads everything that is durable and checks it, while the log goes on: checksums, order, and that the index in memory and
+   * in the checkpoints is what the records say. Lists all damage that it finds. A log in memory has nothing to check.
+   *
+   * Rejects with `LOG_ABORTED`, `LOG_CLOSED`, `LOG_IO`.
+   */
+  verify(options?: LongOptions): Promise<Verified>;
+  /**
+   * Copies the log as of one position into a folder that is empty or absent, while appends go on. Full segments are linked
+   * where the disk can. The copy is whole when it has a `backup.json`; `restore()` makes a log of it.
+   *
+   * Rejects with TypeError for a log in memory, `LOG_NOT_A_LOG` when the folder is not empty, `LOG_ABORTED`, `LOG_CLOSED`,
+   * `LOG_FULL`, `LOG_IO`.
+   */
+  backup(directory: string, options?: LongOptions): Promise<BackedUp>;
   /** Writes what was accepted, ends all waits with `LOG_CLOSED`, gives everything back. Idempotent. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -252,9 +252,11 @@ export class Engine implements Sink {
   entries(batch: Batch): void {
     const { own, count, first, times, bytes, starts } = batch;
     const { state, waiters } = this;
-    state.timeline.mark(times[0]!, first - 1);
+    let time = -1;
     for (let i = 0; i < count; i++) {
       const seqnum = first + i;
+      // A batch that is read back may be of many times.
+      if (times[i] !== time) state.timeline.mark((time = times[i]!), seqnum - 1);
       const decision = state.apply(bytes, starts[i]!, seqnum, times[i]!, waiters);
       if (own !== undefined) this.#answer(own[i] as Append, decision, seqnum, times[i]!);
     }
@@ -326,6 +328,30 @@ export class Engine implements Sink {
       this.#checkpointCost = state.entries - entries;
     }
     if (!hurry) await this.loglet.release((position) => state.isNeeded(position), this.#closing.signal);
+  }
+
+  /** The state as it is now, stored; made while the log goes on. */
+  async copyState(): Promise<{ readonly position: SeqNum; readonly state: Buffer }> {
+    while (this.#checkpointing !== undefined) await this.#checkpointing;
+    const position = this.applied;
+    const slices = dumpState(this.state);
+    const copies: Uint8Array[] = [];
+    const copying = (async (): Promise<void> => {
+      for (const slice of slices) {
+        copies.push(Uint8Array.from(slice));
+        await new Promise((done) => setImmediate(done));
+      }
+    })();
+    // Checkpoints wait: what is being stored must not be used again.
+    this.#checkpointing = copying.finally(() => (this.#checkpointing = undefined));
+    await this.#checkpointing;
+    const state = Buffer.allocUnsafeSlow(copies.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const copy of copies) {
+      state.set(copy, at);
+      at += copy.length;
+    }
+    return { position, state };
   }
 
   // Reading

@@ -251,8 +251,8 @@ export class State {
     let ordinal = Math.max(from - this.base, this.#hidden(book, tag)) + 1;
     if (ordinal < 1) ordinal = 1;
     if (ordinal > ordinalsMax) return 0;
-    if (tag !== undefined) return this.seqnum(this.index.nextInTag(tag, ordinal));
-    do ordinal = this.index.nextInBook(book, ordinal);
+    // In a tag's stream only those are gone that a repair found lost.
+    do ordinal = tag === undefined ? this.index.nextInBook(book, ordinal) : this.index.nextInTag(tag, ordinal);
     while (ordinal > 0 && this.live.get(ordinal) === 0 && ordinal++ > 0);
     return this.seqnum(ordinal);
   }
@@ -263,11 +263,8 @@ export class State {
     const hidden = this.#hidden(book, tag);
     let ordinal = Math.min(ordinalsMax, upTo - this.base + 1);
     if (ordinal <= hidden) return 0;
-    if (tag !== undefined) ordinal = this.index.prevInTag(tag, ordinal);
-    else {
-      do ordinal = this.index.prevInBook(book, ordinal);
-      while (ordinal > hidden && this.live.get(ordinal) === 0 && ordinal-- > 0);
-    }
+    do ordinal = tag === undefined ? this.index.prevInBook(book, ordinal) : this.index.prevInTag(tag, ordinal);
+    while (ordinal > hidden && this.live.get(ordinal) === 0 && ordinal-- > 0);
     return ordinal > hidden ? this.seqnum(ordinal) : 0;
   }
 

@@ -13,7 +13,7 @@
  *     `outcome` says whether its entries may be found at the next opening. A full disk is no failure: `LOG_FULL` with
  *     outcome "none", and the next append may succeed.
  */
-import type { Durability, Recovered } from "../types.js";
+import type { BackedUp, Durability, LongOptions, Recovered, Verified } from "../types.js";
 
 /** Place of an entry in a loglet: a safe integer. The engine's seqnums are positions. */
 export type Position = number;
@@ -52,6 +52,23 @@ export interface Sink {
 export interface StoredEntry {
   readonly bytes: Buffer;
   readonly time: number;
+}
+
+/** Where entries lead to, as somebody says who looks whether it is what was stored. */
+export interface Follower {
+  /** Takes over a stored state of `position`. Throws where it cannot be read. */
+  load(state: Buffer, position: Position): void;
+  /** An entry, in order: behind its state it is applied, else it must be what the state says of it. Says what is wrong. */
+  entry(bytes: Buffer, at: number, size: number, position: Position, time: number): string | undefined;
+  /** Entries are missing here: what is known of their writers counts no more. */
+  gap(): void;
+  isNeeded(position: Position): boolean;
+  /** In what a stored state of the same position differs. */
+  compare(state: Buffer, position: Position): string[];
+  /** Log time. */
+  readonly time: number;
+  /** Records that are not trimmed. */
+  readonly records: number;
 }
 
 export interface Loglet {
@@ -94,6 +111,23 @@ export interface Loglet {
    */
   release(isNeeded: (position: Position) => boolean, signal: AbortSignal): Promise<void>;
   stats(): LogletStats;
+  /**
+   * Checks all that is stored and durable, while appends go on; `follower` is given the entries, and compared with the states
+   * in checkpoints and with `state`. Only where there are files.
+   */
+  verify?(
+    follower: Follower,
+    state: { readonly position: Position; readonly state: Buffer },
+    options: LongOptions,
+  ): Promise<Verified>;
+  /**
+   * Copies all up to one position, while appends go on; `facts` is called at that position. Only where there are files.
+   */
+  backup?(
+    directory: string,
+    facts: () => { readonly records: number; readonly time: number },
+    options: LongOptions,
+  ): Promise<BackedUp>;
   /** Finishes the append under way and gives everything back. Idempotent. */
   close(): Promise<void>;
 }

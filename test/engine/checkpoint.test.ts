@@ -179,6 +179,25 @@ describe("a checkpoint", () => {
     await scratch.close();
   });
 
+  it("L3 a tag trimmed within the hour is not forgotten because the log was opened again", async () => {
+    const clock = new SetClock();
+    const loglet = MemoryLoglet.create({ clock });
+    const log = await openOn(loglet, clock);
+    await log.book("b").append(Buffer.from("x"), { tags: ["old"] });
+    clock.time += 3 * hour;
+    const { seqnum } = await log.book("b").append(Buffer.from("x"), { tags: ["recent"] });
+    await log.close();
+
+    const again = await openFromScratch(loglet, clock);
+    const book = again.book("b");
+    clock.time += 11_000;
+    await book.append(Buffer.from("x"), { tags: ["other"] });
+    await book.trim({ tag: "recent", upTo: seqnum });
+    const refused = await book.append(Buffer.from("x"), { tags: ["t"], unless: [{ tag: "recent", after: 0 }] });
+    assert.deepEqual(refused, { ok: false, conflict: { tag: "recent", seqnum } });
+    await again.close();
+  });
+
   it("T3 gives back the memory of forgotten tags", async () => {
     const clock = new SetClock();
     const log = await openOn(MemoryLoglet.create({ clock }), clock);

@@ -46,6 +46,11 @@ export class Checkpoints {
     return this.#positions.length < 2 ? 0 : this.#positions.at(-2)!;
   }
 
+  /** Of those whose files are there, ascending. */
+  get positions(): readonly Position[] {
+    return this.#positions;
+  }
+
   get bytes(): number {
     return [...this.#sizes.values()].reduce((sum, size) => sum + size, 0);
   }
@@ -111,26 +116,14 @@ export class Checkpoints {
   }
 
   #read(position: Position): Buffer | undefined {
-    const disk = this.#disk;
     const path = join(this.#folder, checkpointName(position));
-    const file = disk.open(path, "read");
+    const file = this.#disk.open(path, "read");
     try {
-      const size = disk.size(file);
-      const head = Buffer.alloc(headBytes);
-      const tail = Buffer.alloc(tailBytes);
-      if (size < headBytes + tailBytes) return undefined;
-      disk.read(file, head, headBytes, 0);
-      disk.read(file, tail, tailBytes, size - tailBytes);
-      const bytes = Buffer.allocUnsafeSlow(size - headBytes - tailBytes);
-      disk.read(file, bytes, bytes.length, headBytes);
-      const checksum = crc32(tail.subarray(0, 8), crc32(bytes, crc32(head)));
-      if (checksum !== tail.readUInt32LE(8) || Number(tail.readBigUInt64LE(0)) !== bytes.length) return undefined;
-      if (!head.equals(encodeHead(this.#logId, position)))
-        throw corruptError(path, 0, "it is a checkpoint of another log, or of another version");
-      this.#sizes.set(position, size);
-      return bytes;
+      const state = readCheckpoint(this.#disk, file, path, this.#logId, position);
+      if (state !== undefined) this.#sizes.set(position, this.#disk.size(file));
+      return state;
     } finally {
-      disk.close(file);
+      this.#disk.close(file);
     }
   }
 
@@ -141,11 +134,34 @@ export class Checkpoints {
   }
 }
 
-function checkpointName(position: Position): string {
+/** The state in a checkpoint's file; undefined if that is not whole. */
+export function readCheckpoint(
+  disk: Disk,
+  file: number,
+  path: string,
+  logId: string,
+  position: Position,
+): Buffer | undefined {
+  const size = disk.size(file);
+  const head = Buffer.alloc(headBytes);
+  const tail = Buffer.alloc(tailBytes);
+  if (size < headBytes + tailBytes) return undefined;
+  disk.read(file, head, headBytes, 0);
+  disk.read(file, tail, tailBytes, size - tailBytes);
+  const bytes = Buffer.allocUnsafeSlow(size - headBytes - tailBytes);
+  disk.read(file, bytes, bytes.length, headBytes);
+  const checksum = crc32(tail.subarray(0, 8), crc32(bytes, crc32(head)));
+  if (checksum !== tail.readUInt32LE(8) || Number(tail.readBigUInt64LE(0)) !== bytes.length) return undefined;
+  if (!head.equals(encodeHead(logId, position)))
+    throw corruptError(path, 0, "it is a checkpoint of another log, or of another version");
+  return bytes;
+}
+
+export function checkpointName(position: Position): string {
   return `checkpoint-${String(position).padStart(16, "0")}.ckpt`;
 }
 
-function checkpointPosition(name: string): Position | undefined {
+export function checkpointPosition(name: string): Position | undefined {
   const found = /^checkpoint-(\d{16})\.ckpt$/.exec(name);
   return found === null ? undefined : Number(found[1]);
 }

@@ -23,13 +23,13 @@ export async function compact(
   segments: Segment[],
   covered: Position,
   isNeeded: (position: Position) => boolean,
-  signal: AbortSignal,
+  stopped: () => boolean,
 ): Promise<void> {
-  for (let i = 0; i < segments.length - 1 && !signal.aborted;) {
+  for (let i = 0; i < segments.length - 1 && !stopped();) {
     const segment = segments[i]!;
     if (segment.next - 1 > covered) return;
     const { needed, bytes, all } = await weigh(disk, segment, isNeeded);
-    if (signal.aborted) return;
+    if (stopped()) return;
     if (needed === 0 && i === 0) {
       // One after the other, each for good: after a crash there is no gap between those that are left.
       disk.remove(segment.path);
@@ -39,7 +39,7 @@ export async function compact(
       continue;
     }
     if (bytes < all * keepMax) {
-      const rewritten = await rewrite(disk, folder, segment, bytes, isNeeded, signal);
+      const rewritten = await rewrite(disk, folder, segment, bytes, isNeeded, stopped);
       if (rewritten !== undefined) {
         segments[i] = rewritten;
         segment.close(disk);
@@ -88,7 +88,7 @@ async function rewrite(
   segment: Segment,
   bytesMax: number,
   isNeeded: (position: Position) => boolean,
-  signal: AbortSignal,
+  stopped: () => boolean,
 ): Promise<Segment | undefined> {
   const table = bytesMax === 0 ? new EntryTable(true) : segment.table(disk);
   const kept = new EntryTable(true);
@@ -113,7 +113,7 @@ async function rewrite(
     unsynced = 0;
     await disk.syncLater(draft.file);
     await turn();
-    if (!signal.aborted) continue;
+    if (!stopped()) continue;
     draft.discard();
     return undefined;
   }

@@ -29,6 +29,10 @@ export interface Disk {
   syncFolder(path: string): void;
   rename(from: string, to: string): void;
   remove(path: string): void;
+  /** Gives a file a second name. Without it, or where it fails, files are copied. */
+  link?(from: string, to: string): void;
+  /** Removes an empty folder. Without it, one that was made in vain is left. */
+  removeFolder?(path: string): void;
 }
 
 export interface DiskLock {

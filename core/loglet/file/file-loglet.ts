@@ -13,17 +13,21 @@ import { resolve } from "node:path";
 import { closedError, corruptError, LogError } from "../../errors.js";
 import { limits } from "../../limits.js";
 import { drawId, systemRandom } from "../../random.js";
-import type { Clock, Durability, Recovered } from "../../types.js";
+import type { BackedUp, Clock, Durability, LongOptions, Recovered, Verified } from "../../types.js";
 import { LogClock, systemClock, wallTime } from "../log-clock.js";
-import type { Entry, Loglet, LogletStats, Position, Sink, StoredEntry } from "../loglet.js";
+import type { Entry, Follower, Loglet, LogletStats, Position, Sink, StoredEntry } from "../loglet.js";
 import type { Disk, DiskLock } from "./disk.js";
 import { frameHead, frameHolds, framePosition, frameRoom, frameSize, frameTime, sealFrame } from "./frame.js";
 import { createLog, findLog, type Found } from "./recovery.js";
 import { realDisk } from "./real-disk.js";
+import { backupLog, type Held } from "./backup.js";
 import { Checkpoints } from "./checkpoints.js";
 import { compact, isMostlyDead } from "./compaction.js";
 import { scanFrames } from "./scan.js";
 import { headerBytes } from "./header.js";
+import { copyError } from "./copy.js";
+import { type CheckpointSource, openCheckpoints } from "./source.js";
+import { verifySource } from "./verify.js";
 import { createSegment, nextSegmentBytes, type Segment, type SegmentSizes, segmentSizes } from "./segment.js";
 
 export interface FileLogletOptions {
@@ -70,7 +74,9 @@ export class FileLoglet implements Loglet {
   readonly #checkpoints: Checkpoints;
   /** Entries are gone: the state cannot be made from what is left alone. */
   readonly #released: boolean;
-  #releasing = false;
+  #releasing: Promise<void> | undefined;
+  /** Who reads all files as they are now: no room is given back meanwhile. */
+  #holders = 0;
   #segment: Segment;
   #sink: Sink | undefined;
   #fault: LogError | undefined;
@@ -314,6 +320,11 @@ export class FileLoglet implements Loglet {
   // Reading
 
   async subscribe(from: Position, sink: Sink): Promise<void> {
+    const first = this.#segments[0]!;
+    if (first.base > from) {
+      const what = `it begins at position ${first.base}, and what is before it is missing from position ${from} on`;
+      throw corruptError(first.path, 0, what);
+    }
     for (const segment of this.#segments) {
       const isLast = segment === this.#segment;
       if (segment.next <= from) continue;
@@ -394,14 +405,59 @@ export class FileLoglet implements Loglet {
   }
 
   async release(isNeeded: (position: Position) => boolean, signal: AbortSignal): Promise<void> {
-    if (this.#releasing) return;
-    this.#releasing = true;
+    if (this.#releasing !== undefined || this.#holders > 0) return;
+    this.#releasing = this.#giveBack(isNeeded, signal);
     try {
-      // So that it can be given back too, once checkpoints cover it.
-      if (await isMostlyDead(this.#disk, this.#segment, isNeeded)) this.#sealLast();
-      await compact(this.#disk, this.#folder, this.#segments, this.#checkpoints.covered, isNeeded, signal);
+      await this.#releasing;
     } finally {
-      this.#releasing = false;
+      this.#releasing = undefined;
+    }
+  }
+
+  async #giveBack(isNeeded: (position: Position) => boolean, signal: AbortSignal): Promise<void> {
+    // So that it can be given back too, once checkpoints cover it.
+    if (await isMostlyDead(this.#disk, this.#segment, isNeeded)) this.#sealLast();
+    const stopped = (): boolean => signal.aborted || this.#holders > 0;
+    await compact(this.#disk, this.#folder, this.#segments, this.#checkpoints.covered, isNeeded, stopped);
+  }
+
+  async verify(
+    follower: Follower,
+    state: { readonly position: Position; readonly state: Buffer },
+    options: LongOptions,
+  ): Promise<Verified> {
+    return this.#hold(({ source }) => {
+      const states = [{ ...state, what: "the index in memory" }];
+      return verifySource(this.#disk, source, follower, options, { states });
+    });
+  }
+
+  async backup(
+    directory: string,
+    facts: () => { readonly records: number; readonly time: number },
+    options: LongOptions,
+  ): Promise<BackedUp> {
+    return this.#hold((held) => backupLog(this.#disk, held, resolve(directory), facts(), options)).catch(
+      (error: unknown) => Promise.reject(copyError(error, directory)),
+    );
+  }
+
+  /** Calls `fn` with the files as they are at one position; they stay until it is done. */
+  async #hold<T>(fn: (held: Held) => Promise<T>): Promise<T> {
+    this.#holders++;
+    let checkpoints: CheckpointSource[] = [];
+    try {
+      await this.#releasing?.catch(() => undefined);
+      const segments = this.#segments.map((segment) => {
+        const end = segment === this.#segment ? segment.end : undefined;
+        return { path: segment.path, number: segment.header.number, file: segment.file, end };
+      });
+      checkpoints = openCheckpoints(this.#disk, this.#folder, this.#checkpoints.positions);
+      const source = { folder: this.#folder, segments, checkpoints };
+      return await fn({ source, id: this.id, position: this.#segment.next - 1 });
+    } finally {
+      for (const { file } of checkpoints) this.#disk.close(file);
+      this.#holders--;
     }
   }
 

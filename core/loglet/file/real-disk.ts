@@ -48,4 +48,6 @@ export const realDisk: Disk = Object.freeze({
   },
   rename: (from: string, to: string) => fs.renameSync(from, to),
   remove: (path: string) => fs.rmSync(path, { force: true }),
+  link: (from: string, to: string) => fs.linkSync(from, to),
+  removeFolder: (path: string) => fs.rmdirSync(path),
 });

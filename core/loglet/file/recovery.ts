@@ -14,6 +14,7 @@ import type { Disk } from "./disk.js";
 import { frameBatch, frameHead, frameHolds, framePosition, frameSize, frameTime, sealFrame } from "./frame.js";
 import { type ScanEnd, scanFrames } from "./scan.js";
 import { decodeHeader, headerBytes, type SegmentHeader, segmentName, segmentNumber } from "./header.js";
+import { unfinishedError, unfinishedName } from "./copy.js";
 import { createSegment, Segment, SegmentDraft, type SegmentSizes } from "./segment.js";
 import { EntryTable } from "./table.js";
 
@@ -56,6 +57,7 @@ export function createLog(
 /** Opens the log in a folder, or gives undefined where there is none yet. */
 export function findLog(disk: Disk, folder: string): Found | undefined {
   const names = disk.list(folder);
+  if (names.includes(unfinishedName)) throw unfinishedError(folder);
   for (const name of names)
     if (/^\d{10}\.log\.tmp$|^checkpoint-\d{16}\.tmp$/.test(name)) disk.remove(join(folder, name));
   const numbers = names.flatMap((name) => segmentNumber(name) ?? []).sort((a, b) => a - b);

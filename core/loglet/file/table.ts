@@ -11,6 +11,12 @@ import type { Disk } from "./disk.js";
 const magic = 0x58494b42;
 const tailBytes = 20;
 
+export interface StoredTable {
+  readonly table: EntryTable;
+  readonly at: number;
+  readonly end: number;
+}
+
 export class EntryTable {
   #offsets: Uint32Array;
   /** Positions above the base; undefined where they are 0, 1, 2, ... */
@@ -89,8 +95,8 @@ export class EntryTable {
     disk.write(file, bytes, bytes.length, at);
   }
 
-  /** The table at the end of a file, and where the frames end; undefined where there is none that holds. */
-  static read(disk: Disk, file: number): { readonly table: EntryTable; readonly end: number } | undefined {
+  /** The table at the end of a file, where it begins, and where the frames end; undefined where there is none that holds. */
+  static read(disk: Disk, file: number): StoredTable | undefined {
     const size = disk.size(file);
     const tail = Buffer.alloc(tailBytes);
     if (size < tailBytes || disk.read(file, tail, tailBytes, size - tailBytes) < tailBytes) return undefined;
@@ -109,6 +115,6 @@ export class EntryTable {
     table.#offsets = new Uint32Array(all.buffer, 0, count);
     if (columns === 2) table.#positions = new Uint32Array(all.buffer, count * 4, count);
     table.#count = count;
-    return { table, end };
+    return { table, at: size - bytes, end };
   }
 }

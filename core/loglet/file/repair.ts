@@ -1,0 +1,258 @@
+/**
+ * Makes a log that can be opened of one that is damaged: frames that do not hold are left out, their positions stay taken; the state
+ * is made from the newest checkpoint that holds and the entries behind it, or from what entries there are, and stored as a checkpoint.
+ *
+ * Nothing is changed in place: a file is written anew beside the old one, which stays as `NAME.before-repair`. What is lost is
+ * said in sentences; what conditions cannot know any more is refused rather than accepted (L3).
+ */
+import { basename, join } from "node:path";
+import { Pace } from "../../pace.js";
+import type { LongOptions, Repaired } from "../../types.js";
+import type { Follower, Position } from "../loglet.js";
+import { checkpointName, Checkpoints } from "./checkpoints.js";
+import { copyFile } from "./copy.js";
+import type { Disk } from "./disk.js";
+import { frameHead, frameRoom } from "./frame.js";
+import { headerBytes, type SegmentHeader } from "./header.js";
+import { walk } from "./salvage.js";
+import { createSegment, SegmentDraft, segmentSizes } from "./segment.js";
+import { closeSource, type LogSource, openSource, sourceBytes } from "./source.js";
+import { EntryTable } from "./table.js";
+import { examine, type Findings, type SegmentFound } from "./verify.js";
+
+/** A follower whose state can be made to fit what is left. */
+export interface RepairFollower extends Follower {
+  /** The record at a position is gone: reads pass over it, conditions still see it. */
+  lose(position: Position): void;
+  /** Conditions that ask about tags of which nobody knows whether they were at or below a position are refused. */
+  raiseHorizons(position: Position): void;
+  /** The state, as one of `position`. */
+  dump(position: Position): Iterable<Uint8Array>;
+}
+
+export async function repairLog(
+  disk: Disk,
+  folder: string,
+  makeFollower: () => RepairFollower,
+  options: LongOptions,
+): Promise<Repaired> {
+  const source = openSource(disk, folder);
+  try {
+    const pace = new Pace(3 * sourceBytes(disk, source), options);
+    const looker = makeFollower();
+    const looked = await examine(disk, source, looker, pace);
+    if (looked.damage.length === 0) {
+      pace.end();
+      return { kept: looker.records, lost: [], changed: [] };
+    }
+    const repaired = await new Repair(disk, source, looked, makeFollower(), pace).run();
+    pace.end();
+    return repaired;
+  } finally {
+    closeSource(disk, source);
+  }
+}
+
+/** A segment to be written again. */
+interface Rewrite {
+  readonly segment: Omit<SegmentFound, "bytes">;
+  readonly sparse: boolean;
+}
+
+class Repair {
+  readonly #disk: Disk;
+  readonly #source: LogSource;
+  readonly #follower: RepairFollower;
+  readonly #pace: Pace;
+  readonly #bad: ReadonlySet<string>;
+  readonly #segments: Omit<SegmentFound, "bytes">[] = [];
+  readonly #changed: string[] = [];
+  readonly #lost: string[] = [];
+
+  constructor(disk: Disk, source: LogSource, looked: Findings, follower: RepairFollower, pace: Pace) {
+    this.#disk = disk;
+    this.#source = source;
+    this.#follower = follower;
+    this.#pace = pace;
+    this.#bad = new Set(looked.damage.map(({ file }) => file));
+  }
+
+  async run(): Promise<Repaired> {
+    const { folder, segments, checkpoints } = this.#source;
+    const good = checkpoints.filter(({ path }) => !this.#bad.has(path));
+    const found = await examine(this.#disk, { folder, segments, checkpoints: good }, this.#follower, this.#pace, {
+      start: "newest",
+      each: ({ bytes: _, ...segment }) => void this.#segments.push(segment),
+    });
+    const last = this.#lastKnown(found);
+    const isLess = this.#tellLost(found, last);
+    this.#pace.check();
+    await this.#writeState(found, last, isLess);
+    await this.#writeSegments(last);
+    this.#disk.syncFolder(folder);
+    return { kept: this.#follower.records, lost: this.#lost, changed: this.#changed };
+  }
+
+  /** The last position that was given out: that of the last entry, or of a checkpoint of what is lost. */
+  #lastKnown(found: Findings): Position {
+    if (found.durability === "os") return found.position;
+    return Math.max(found.position, ...this.#source.checkpoints.map(({ position }) => position));
+  }
+
+  /** Takes what is gone out of the state, and says so. True where something is. */
+  #tellLost(found: Findings, last: Position): boolean {
+    const { start, released, position } = found;
+    const follower = this.#follower;
+    const ranges = new Map<string, string[]>();
+    const tell = (path: string, from: Position, to: Position): void => {
+      const known = ranges.get(path) ?? [];
+      if (known.length === 0) ranges.set(path, known);
+      known.push(from === to ? String(from) : `${from} to ${to}`);
+    };
+    const blind = released && start === 0;
+    let unseen = 0;
+    let unknown = 0;
+    for (const { from, to, path } of found.gaps) {
+      for (let at = from; at <= Math.min(to, start); at++) {
+        if (!follower.isNeeded(at)) continue;
+        const first = at;
+        for (; at <= Math.min(to, start) && follower.isNeeded(at); at++) follower.lose(at);
+        tell(path, first, at - 1);
+        unseen = at - 1;
+      }
+      if (to <= start) continue;
+      unknown = to;
+      if (!blind) tell(path, Math.max(from, start + 1), to);
+    }
+    if (last > position) {
+      tell(this.#source.segments.at(-1)!.path, position + 1, last);
+      if (last > start) unknown = last;
+    }
+    for (const [path, positions] of ranges) {
+      const what = positions.length === 1 && !positions[0]!.includes(" ") ? "position" : "positions";
+      this.#lost.push(`${basename(path)}: what was at ${what} ${positions.join(", ")} is lost.`);
+    }
+    if (blind && unknown > 0) {
+      this.#lost.push(
+        `No checkpoint holds, so of the positions up to ${unknown} that are not there nobody knows which were trimmed away and which are lost; records that were trimmed may be there again.`,
+      );
+    }
+    if (unseen > 0)
+      this.#lost.push("Conditions still see the lost records that a checkpoint covers: they are decided as before.");
+    if (unknown > 0) {
+      follower.raiseHorizons(unknown);
+      this.#lost.push(
+        `Which tags were at the positions up to ${unknown} that are not there cannot be known. A condition on a tag that is not known now is refused when its "after" is from 1 to ${unknown - 1}; with 0 it passes. A condition on a tag of which a record is left is decided by the newest one that is left, and an append that was refused because of a lost record may be there now.`,
+      );
+    }
+    if (found.isCutOff)
+      this.#lost.push(
+        `${basename(this.#source.segments.at(-1)!.path)} was followed by others, which are missing; nobody knows how much was in them, and positions from ${last + 1} on are given out again.`,
+      );
+    return ranges.size > 0 || unknown > 0;
+  }
+
+  // Files
+
+  async #writeState(found: Findings, last: Position, isLess: boolean): Promise<void> {
+    const { folder, checkpoints } = this.#source;
+    const path = join(folder, checkpointName(last));
+    const whole = found.whole.map((checkpoint) => checkpoint.path);
+    // What holds and says what is true stays: without lost entries, the states from before are as good as a new one.
+    const drop = checkpoints.filter((checkpoint) => isLess || !whole.includes(checkpoint.path));
+    if (drop.length === 0) return;
+    for (const checkpoint of drop) await this.#keepCopy(checkpoint.path, checkpoint.file);
+    if (isLess || !whole.includes(path)) {
+      // Beside at most one other: the oldest of three would be removed.
+      for (const checkpoint of drop) if (checkpoint.path !== path) this.#disk.remove(checkpoint.path);
+      await new Checkpoints(this.#disk, folder, found.logId).write(last, this.#follower.dump(last), false);
+      if (!this.#changed.includes(path)) this.#changed.push(path);
+    } else {
+      for (const checkpoint of drop) this.#disk.remove(checkpoint.path);
+    }
+    this.#disk.syncFolder(folder);
+  }
+
+  async #writeSegments(last: Position): Promise<void> {
+    let before: Omit<SegmentFound, "bytes"> | undefined;
+    for (const segment of this.#segments) {
+      if (before !== undefined) this.#fillIn(before, segment);
+      before = segment;
+      const { count } = await this.#count(segment);
+      const sparse = segment.header.sparse || count < segment.next - segment.base;
+      if (segment.damaged || this.#bad.has(segment.source.path)) await this.#rewrite({ segment, sparse });
+      if (segment.isLast && (sparse || last >= segment.next))
+        this.#addLast(segment.header, Math.max(segment.next, last + 1));
+    }
+  }
+
+  async #count({ source, end, ...walked }: Omit<SegmentFound, "bytes">): Promise<{ count: number; bytes: Buffer }> {
+    const bytes = Buffer.allocUnsafeSlow(end);
+    this.#disk.read(source.file, bytes, end, 0);
+    let count = 0;
+    for (const part of walk({ ...walked, bytes, to: end })) {
+      if (part.kind === "entry") count++;
+      await this.#pace.add(part.kind === "hole" ? 0 : frameRoom(part.size - frameHead));
+    }
+    return { count, bytes };
+  }
+
+  /** Only the frames that hold, under the same name. */
+  async #rewrite({ segment, sparse }: Rewrite): Promise<void> {
+    const { source, end, next, isLast } = segment;
+    const { bytes } = await this.#count(segment);
+    const header: SegmentHeader = { ...segment.header, sparse, size: Math.max(segment.header.size, headerBytes) };
+    await this.#keepCopy(source.path, source.file);
+    const table = new EntryTable(sparse);
+    const draft = new SegmentDraft(this.#disk, this.#source.folder, header);
+    for (const part of walk({ ...segment, bytes, to: end })) {
+      if (part.kind !== "entry") continue;
+      table.add(part.position - header.base, draft.end);
+      const frame = Buffer.alloc(frameRoom(part.size - frameHead));
+      bytes.copy(frame, 0, part.offset, part.offset + part.size);
+      draft.write(frame);
+    }
+    const framesEnd = draft.end;
+    const written = draft.finish();
+    written.found(table, framesEnd, next);
+    if (!isLast || sparse) written.seal(this.#disk);
+    written.close(this.#disk);
+  }
+
+  /** Empty segments where files are missing. */
+  #fillIn(before: Omit<SegmentFound, "bytes">, segment: Omit<SegmentFound, "bytes">): void {
+    for (let number = before.source.number + 1; number < segment.source.number; number++) {
+      const header = { ...before.header, number, base: before.next, size: headerBytes, sparse: true };
+      const written = createSegment(this.#disk, this.#source.folder, header);
+      written.seal(this.#disk);
+      written.close(this.#disk);
+      this.#changed.push(written.path);
+    }
+  }
+
+  /** Takes the next appends. */
+  #addLast(before: SegmentHeader, base: Position): void {
+    const header = { ...before, number: before.number + 1, base, size: segmentSizes.min, sparse: false };
+    const written = createSegment(this.#disk, this.#source.folder, header);
+    written.close(this.#disk);
+    this.#changed.push(written.path);
+  }
+
+  /** The file as it is, under another name; it is a new file that takes its place. */
+  async #keepCopy(path: string, file: number): Promise<void> {
+    const disk = this.#disk;
+    const names = new Set(disk.list(this.#source.folder));
+    let kept = `${path}.before-repair`;
+    for (let i = 2; names.has(basename(kept)); i++) kept = `${path}.before-repair.${i}`;
+    const size = disk.size(file);
+    try {
+      if (disk.link === undefined) await copyFile(disk, file, kept, size, size, undefined);
+      else disk.link(path, kept);
+    } catch {
+      disk.remove(kept);
+      await copyFile(disk, file, kept, size, size, undefined);
+    }
+    disk.syncFolder(this.#source.folder);
+    if (!this.#changed.includes(path)) this.#changed.push(path);
+  }
+}
