@@ -3,13 +3,17 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { appendCommand } from "./append.js";
+import { backupCommand } from "./backup.js";
 import { exitCodeHelp, exitCodes } from "./exit.js";
 import { exportCommand } from "./export.js";
 import { importCommand } from "./import.js";
 import { readCommand } from "./read.js";
+import { repairCommand } from "./repair.js";
+import { restoreCommand } from "./restore.js";
 import { statCommand } from "./stat.js";
 import { tailCommand } from "./tail.js";
 import { trimCommand } from "./trim.js";
+import { verifyCommand } from "./verify.js";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
@@ -30,6 +34,10 @@ const commands = [
   importCommand(),
   exportCommand(),
   trimCommand(),
+  verifyCommand(),
+  repairCommand(),
+  backupCommand(),
+  restoreCommand(),
 ];
 for (const made of commands) boki.addCommand(made);
 

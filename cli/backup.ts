@@ -1,0 +1,26 @@
+/** boki backup: a copy of a log in another folder, as it is at one position. */
+import type { Command } from "commander";
+import { jsonOption } from "./arguments.js";
+import { action, command, type Run } from "./command.js";
+import { progress } from "./progress.js";
+
+export function backupCommand(): Command {
+  return command("backup <log> <to>", "Copy a log, as it is at one position, into a new folder", [
+    "boki backup ./data ./backup",
+  ])
+    .addOption(jsonOption("what was copied"))
+    .addHelpText(
+      "after",
+      "\nA program that has the log open makes its backups itself, with log.backup(), while it goes on.",
+    )
+    .action(action(backup));
+}
+
+async function backup(run: Run, place: string, to: string, { json }: { readonly json?: true }): Promise<void> {
+  await using log = await run.open(place);
+  using bar = progress("backup");
+  const { records, bytes, position } = await log.backup(to, { signal: run.signal, onProgress: bar.update });
+  bar.stop();
+  if (json) await run.out.json({ records, bytes, position });
+  else await run.out.line(`${records} records, ${bytes} bytes, up to ${position}`);
+}

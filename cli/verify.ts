@@ -1,0 +1,31 @@
+/** boki verify: reads all of a log and says what is damaged; changes nothing. */
+import type { Command } from "commander";
+import { verify } from "../core/index.js";
+import { jsonOption } from "./arguments.js";
+import { action, command, existing, type Run } from "./command.js";
+import { Refusal } from "./exit.js";
+import { progress } from "./progress.js";
+
+export function verifyCommand(): Command {
+  return command("verify <log>", "Read all of a log and say what is damaged; exit code 1 if anything is", [
+    "boki verify ./data",
+  ])
+    .addOption(jsonOption("the findings"))
+    .action(action(verifyLog));
+}
+
+async function verifyLog(run: Run, place: string, { json }: { readonly json?: true }): Promise<void> {
+  using bar = progress("verify");
+  const found = await verify(existing(place), { signal: run.signal, onProgress: bar.update });
+  bar.stop();
+  if (json) await run.out.json(found);
+  else {
+    for (const { file, offset, position, what } of found.damage) {
+      await run.out.line(`${file} at byte ${offset}, position ${position}: ${what}`);
+    }
+    const state = found.ok ? "nothing is damaged" : `${found.damage.length} places are damaged`;
+    await run.out.line(`${found.records} records, ${found.bytes} bytes: ${state}`);
+  }
+  if (!found.ok)
+    throw new Refusal(json ? "" : "restore a backup with boki restore, or keep what is whole with boki repair");
+}
