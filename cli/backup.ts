@@ -19,7 +19,7 @@ export function backupCommand(): Command {
 async function backup(run: Run, place: string, to: string, { json }: { readonly json?: true }): Promise<void> {
   await using log = await run.open(place);
   using bar = progress("backup");
-  const { records, bytes, position } = await log.backup(to, { signal: run.signal, onProgress: bar.update });
+  const { records, bytes, position } = await log.backup(to, { signal: run.signal, onProgress: (at) => bar.update(at) });
   bar.stop();
   if (json) await run.out.json({ records, bytes, position });
   else await run.out.line(`${records} records, ${bytes} bytes, up to ${position}`);

@@ -20,7 +20,7 @@ export function repairCommand(): Command {
 
 async function repairLog(run: Run, place: string, { json }: { readonly json?: true }): Promise<void> {
   using bar = progress("repair");
-  const { kept, lost } = await repair(existing(place), { signal: run.signal, onProgress: bar.update });
+  const { kept, lost } = await repair(existing(place), { signal: run.signal, onProgress: (at) => bar.update(at) });
   bar.stop();
   if (json) await run.out.json({ kept, lost });
   else {

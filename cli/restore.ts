@@ -27,7 +27,7 @@ export function restoreCommand(): Command {
 
 async function restoreBackup(run: Run, from: string, to: string, { at, json }: Flags): Promise<void> {
   using bar = progress("restore");
-  const { records, id } = await restore(from, to, { at, signal: run.signal, onProgress: bar.update });
+  const { records, id } = await restore(from, to, { at, signal: run.signal, onProgress: (at) => bar.update(at) });
   bar.stop();
   if (json) await run.out.json({ records, id });
   else await run.out.line(`${records} records; the id of the new log is ${id}`);

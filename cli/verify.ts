@@ -16,7 +16,7 @@ export function verifyCommand(): Command {
 
 async function verifyLog(run: Run, place: string, { json }: { readonly json?: true }): Promise<void> {
   using bar = progress("verify");
-  const found = await verify(existing(place), { signal: run.signal, onProgress: bar.update });
+  const found = await verify(existing(place), { signal: run.signal, onProgress: (at) => bar.update(at) });
   bar.stop();
   if (json) await run.out.json(found);
   else {

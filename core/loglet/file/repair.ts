@@ -160,7 +160,7 @@ class Repair {
     const whole = found.whole.map((checkpoint) => checkpoint.path);
     // What holds and says what is true stays: without lost entries, the states from before are as good as a new one.
     const drop = checkpoints.filter((checkpoint) => isLess || !whole.includes(checkpoint.path));
-    if (drop.length === 0) return;
+    if (drop.length === 0 && !isLess) return;
     for (const checkpoint of drop) await this.#keepCopy(checkpoint.path, checkpoint.file);
     if (isLess || !whole.includes(path)) {
       // Beside at most one other: the oldest of three would be removed.
