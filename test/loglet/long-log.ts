@@ -8,17 +8,20 @@ import { openOn } from "./on-disk.js";
 export const smallSegments = { min: 8192, max: 8192 };
 export const payload = (i: number): string => `record ${i} ${"#".repeat(100 + (i % 7))}`;
 
-/** Appends records `from` to `from + count - 1`, numbered by their payload, ten at a time; some are refused. */
-export async function append(book: LogBook, from: number, count: number): Promise<void> {
+/** Appends records `from` to `from + count - 1`, numbered by their payload, ten at a time; some are refused. Gives their seqnums. */
+export async function append(book: LogBook, from: number, count: number): Promise<number[]> {
+  const seqnums: number[] = [];
   for (let i = from; i < from + count; i += 10) {
-    await book.appendAll(
+    const results = await book.appendAll(
       Array.from({ length: Math.min(10, from + count - i) }, (_, n) => ({
         data: Buffer.from(payload(i + n)),
         tags: ["all", `nr-${i + n}`, `mod-${(i + n) % 5}`],
       })),
     );
+    for (const result of results) if (result.ok) seqnums.push(result.seqnum);
     await book.append(Buffer.from("refused"), { tags: ["all"], unless: [{ tag: "all", after: 0 }] });
   }
+  return seqnums;
 }
 
 /** Of 1,000 records in two books; `released`: half of one is trimmed and its room given back. */
