@@ -169,6 +169,8 @@ describe("backup", () => {
   it("is none before it is whole: nobody opens or restores what a crash has left", async () => {
     const folder = join(scratch(), "log");
     const log = await longLog(folder, { closed: false });
+    // Enough for progress to be told before the end.
+    for (let i = 0; i < 4; i++) await log.book("a").append(Buffer.alloc(1 << 20), { tags: ["large"] });
     const to = `${folder}-backup`;
     let left: string | undefined;
     await log.backup(to, {
