@@ -224,6 +224,7 @@ function checkSettings(options: OpenOptions): Settings {
 
 function checkDisk(disk: Disk): void {
   for (const name of Object.keys(realDisk) as (keyof Disk)[]) {
+    if (name === "link" || name === "removeFolder") continue;
     if (typeof (disk as Partial<Disk> | null)?.[name] !== "function") {
       throw new TypeError(
         `disk must be a Disk, such as new FaultDisk() of boki/testing; ${show(disk)} has no ${name}()`,

@@ -99,8 +99,8 @@ export class State {
     const scope = scopeOf(book);
     at += nameLength;
 
+    const trimmed = this.trimmed.size === 0 ? undefined : this.trimmed.get(book);
     if (conditions > 0) {
-      const trimmed = this.trimmed.get(book);
       let condition = at;
       for (let i = 0; i < tags; i++) condition += 1 + bytes[condition]!;
       for (let i = 0; i < conditions; i++) {
@@ -122,6 +122,8 @@ export class State {
       const length = bytes[at]!;
       const tag = index.intern(scope, bytes, at + 1, length);
       at += 1 + length;
+      // A forgotten tag begins anew, also where its memory was not given back yet.
+      if (trimmed !== undefined && (this.trims[tag] ?? 0) > 0 && this.#isForgotten(tag, trimmed)) this.trims[tag] = 0;
       index.addToTag(tag, ordinal);
       if (watched) waiters.touch(tag);
     }

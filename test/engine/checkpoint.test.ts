@@ -198,6 +198,25 @@ describe("a checkpoint", () => {
     await again.close();
   });
 
+  it("T3 a forgotten tag that comes back has nothing to do with what was trimmed, wherever its memory is by then", async () => {
+    const clock = new SetClock();
+    // Many tags in front of it, so that the sweep has not come by yet.
+    const log = await openOn(MemoryLoglet.create({ clock }), clock);
+    const book = log.book("b");
+    const append = async (...tags: string[]): Promise<number> => (await book.append(Buffer.from("x"), { tags })).seqnum;
+    await book.appendAll(Array.from({ length: 5000 }, (_, i) => ({ data: Buffer.from("x"), tags: [`before-${i}`] })));
+    const last = await append("forgotten");
+    await book.trim({ tag: "forgotten", upTo: last });
+    clock.time += 2 * hour;
+    await append("later");
+    clock.time += 11_000;
+    await book.trim({ tag: "later", upTo: await append("later") });
+    assert.equal(log.stats().tags, 5002, "its memory is not given back yet");
+    const again = await append("forgotten");
+    assert.equal((await book.readNext({ tag: "forgotten", from: 1 }))!.seqnum, again);
+    await log.close();
+  });
+
   it("T3 gives back the memory of forgotten tags", async () => {
     const clock = new SetClock();
     const log = await openOn(MemoryLoglet.create({ clock }), clock);

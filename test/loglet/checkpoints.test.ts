@@ -114,6 +114,7 @@ describe("checkpoints of a log in a folder", () => {
     await again.close();
     for (const path of checkpointFiles(folder)) flip(path, 100);
     await assert.rejects(openOn(folder, small), { code: "LOG_CORRUPT", message: /no checkpoint holds.*boki repair/s });
+    assert.equal(checkpointFiles(folder).length, 2, "they are left for a repair to look at");
   });
 
   it("of another log are LOG_CORRUPT, of a position that was lost they are not used", async () => {

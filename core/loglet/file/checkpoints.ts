@@ -102,7 +102,18 @@ export class Checkpoints {
     disk.syncFolder(this.#folder);
     this.#sizes.set(position, at);
     this.#positions = [...this.#positions.filter((other) => other !== position), position];
-    while (this.#positions.length > 2) this.#forget(this.#positions[0]!);
+    this.#positions = this.#positions.slice(-2);
+    this.#removeOthers();
+  }
+
+  /** Only now, when there is a newer one: damaged ones may be looked at until then. */
+  #removeOthers(): void {
+    for (const name of this.#disk.list(this.#folder)) {
+      const position = checkpointPosition(name);
+      if (position === undefined || this.#positions.includes(position)) continue;
+      this.#disk.remove(join(this.#folder, name));
+      this.#sizes.delete(position);
+    }
   }
 
   /** The newest one that is whole and of a position up to `last`: what is in the log. Others are damaged, or of what was lost. */
@@ -110,7 +121,7 @@ export class Checkpoints {
     for (const position of this.#positions.toReversed()) {
       const state = position <= last ? this.#read(position) : undefined;
       if (state !== undefined) return { position, state };
-      this.#forget(position);
+      this.#positions = this.#positions.filter((other) => other !== position);
     }
     return undefined;
   }
@@ -125,12 +136,6 @@ export class Checkpoints {
     } finally {
       this.#disk.close(file);
     }
-  }
-
-  #forget(position: Position): void {
-    this.#disk.remove(join(this.#folder, checkpointName(position)));
-    this.#positions = this.#positions.filter((other) => other !== position);
-    this.#sizes.delete(position);
   }
 }
 

@@ -289,8 +289,13 @@ export class FileLoglet implements Loglet {
     }
     // Without this, a loss of power could take the middle of the log and leave its end.
     if (before.header.durability === "os") this.#disk.sync(before.file);
-    before.seal(this.#disk);
     this.#segments.push(this.#segment);
+    try {
+      before.seal(this.#disk);
+    } catch (error) {
+      // The table behind it is only a help.
+      if (!isFull(error)) throw error;
+    }
   }
 
   #measure(ms: number): void {
