@@ -26,8 +26,8 @@ const retryMsMin = 10;
 const retryMsMax = 1000;
 
 /** A checkpoint is due after so many entries or bytes, or this part of what the last one covers. */
-const checkpointEntries = 100_000;
-const checkpointBytes = 64 << 20;
+const checkpointEntries = 120_000;
+const checkpointBytes = 128 << 20;
 const checkpointPart = 1 / 32;
 /** The same when the log is closed. */
 const closeEntries = 1000;
@@ -327,7 +327,9 @@ export class Engine implements Sink {
       state.index.postings.frozen = false;
       this.#checkpointCost = state.entries - entries;
     }
-    if (!hurry) await this.loglet.release((position) => state.isNeeded(position), this.#closing.signal);
+    // Looking for what is dead is not worth its while where little can be.
+    if (!hurry && state.entries - state.records > state.entries / 16)
+      await this.loglet.release((position) => state.isNeeded(position), this.#closing.signal);
   }
 
   /** The state as it is now, stored; made while the log goes on. */

@@ -8,15 +8,17 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { corruptError } from "../../errors.js";
 import type { Position } from "../loglet.js";
+import type { Background } from "./background.js";
 import type { Disk } from "./disk.js";
 
 const magic = Buffer.from("BOKICKPT");
 const version = 1;
 const headBytes = 40;
 const tailBytes = 16;
-/** Written between two turns of the event loop, and synced at once: small, so that a flush that meets it does not wait long. */
-const turnBytes = 512 * 1024;
-const syncBytes = 1024 * 1024;
+/** Written at once. */
+const sliceBytes = 64 * 1024;
+/** Synced at once: seldom enough that far less than one flush in a hundred meets such a sync. */
+const syncBytes = 8 * 1024 * 1024;
 
 export interface StoredState {
   readonly position: Position;
@@ -55,7 +57,8 @@ export class Checkpoints {
     return [...this.#sizes.values()].reduce((sum, size) => sum + size, 0);
   }
 
-  async write(position: Position, slices: Iterable<Uint8Array>, hurry: boolean): Promise<void> {
+  /** Without `background` it is written as quickly as possible. */
+  async write(position: Position, slices: Iterable<Uint8Array>, background?: Background): Promise<void> {
     const disk = this.#disk;
     const path = join(this.#folder, checkpointName(position));
     const temporary = path.replace(/ckpt$/, "tmp");
@@ -70,19 +73,18 @@ export class Checkpoints {
     };
     try {
       write(encodeHead(this.#logId, position));
-      let sinceTurn = 0;
-      let sinceSync = 0;
+      let unsynced = 0;
       for (const slice of slices) {
-        for (let from = 0; from < slice.length; from += turnBytes) {
-          const part = slice.subarray(from, from + turnBytes);
+        for (let from = 0; from < slice.length; from += sliceBytes) {
+          const part = slice.subarray(from, from + sliceBytes);
           write(part);
-          if (hurry) continue;
-          sinceTurn += part.length;
-          sinceSync += part.length;
-          if (sinceSync >= syncBytes) await disk.syncLater(file);
-          else if (sinceTurn >= turnBytes) await new Promise((done) => setImmediate(done));
-          if (sinceTurn >= turnBytes) sinceTurn = 0;
-          if (sinceSync >= syncBytes) sinceSync = 0;
+          if (background === undefined) continue;
+          unsynced += part.length;
+          if (unsynced >= syncBytes) {
+            unsynced = 0;
+            await disk.syncLater(file);
+          }
+          await background.take(part.length);
         }
       }
       const tail = Buffer.alloc(tailBytes);
@@ -90,7 +92,7 @@ export class Checkpoints {
       tail.writeUInt32LE(crc32(tail.subarray(0, 8), checksum), 8);
       disk.write(file, tail, tailBytes, at);
       at += tailBytes;
-      if (hurry) disk.sync(file);
+      if (background === undefined) disk.sync(file);
       else await disk.syncLater(file);
     } catch (error) {
       disk.close(file);

@@ -4,6 +4,7 @@
  * so no follower ever reads one again from its beginning. One that is being read stays open until that is over.
  */
 import type { Position } from "../loglet.js";
+import { type Background, turn } from "./background.js";
 import type { Disk } from "./disk.js";
 import { frameHead, frameHolds, frameRoom, frameSize } from "./frame.js";
 import { headerBytes } from "./header.js";
@@ -12,9 +13,10 @@ import { EntryTable } from "./table.js";
 
 /** A segment is rewritten when it shrinks to this part at least. */
 const keepMax = 0.5;
-/** Entries looked at, and bytes copied, between two turns of the event loop. */
+/** Entries looked at between two turns of the event loop. */
 const turnEntries = 8192;
-const turnBytes = 256 * 1024;
+/** Bytes synced at once. */
+const syncBytes = 8 * 1024 * 1024;
 
 /** `segments` is changed in place; its last one takes appends and is left alone. */
 export async function compact(
@@ -24,6 +26,7 @@ export async function compact(
   covered: Position,
   isNeeded: (position: Position) => boolean,
   stopped: () => boolean,
+  background: Background,
 ): Promise<void> {
   for (let i = 0; i < segments.length - 1 && !stopped();) {
     const segment = segments[i]!;
@@ -39,7 +42,7 @@ export async function compact(
       continue;
     }
     if (bytes < all * keepMax) {
-      const rewritten = await rewrite(disk, folder, segment, bytes, isNeeded, stopped);
+      const rewritten = await rewrite(disk, folder, segment, bytes, isNeeded, stopped, background);
       if (rewritten !== undefined) {
         segments[i] = rewritten;
         segment.close(disk);
@@ -89,6 +92,7 @@ async function rewrite(
   bytesMax: number,
   isNeeded: (position: Position) => boolean,
   stopped: () => boolean,
+  background: Background,
 ): Promise<Segment | undefined> {
   const table = bytesMax === 0 ? new EntryTable(true) : segment.table(disk);
   const kept = new EntryTable(true);
@@ -109,21 +113,19 @@ async function rewrite(
     kept.add(position - segment.base, draft.end);
     draft.write(bytes.subarray(0, frameRoom(size - frameHead)));
     unsynced += bytes.length;
-    if (unsynced < turnBytes) continue;
-    unsynced = 0;
-    await disk.syncLater(draft.file);
-    await turn();
+    if (unsynced >= syncBytes) {
+      unsynced = 0;
+      await disk.syncLater(draft.file);
+    }
+    await background.take(2 * bytes.length);
     if (!stopped()) continue;
     draft.discard();
     return undefined;
   }
+  await disk.syncLater(draft.file);
   const end = draft.end;
   const rewritten = draft.finish();
   rewritten.found(kept, end, segment.next);
   rewritten.seal(disk);
   return rewritten;
-}
-
-function turn(): Promise<void> {
-  return new Promise((done) => setImmediate(done));
 }

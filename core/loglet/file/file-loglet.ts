@@ -16,6 +16,7 @@ import { drawId, systemRandom } from "../../random.js";
 import type { BackedUp, Clock, Durability, LongOptions, Recovered, Verified } from "../../types.js";
 import { LogClock, systemClock, wallTime } from "../log-clock.js";
 import type { Entry, Follower, Loglet, LogletStats, Position, Sink, StoredEntry } from "../loglet.js";
+import { Background } from "./background.js";
 import type { Disk, DiskLock } from "./disk.js";
 import { frameHead, frameHolds, framePosition, frameRoom, frameSize, frameTime, sealFrame } from "./frame.js";
 import { createLog, findLog, type Found } from "./recovery.js";
@@ -389,7 +390,7 @@ export class FileLoglet implements Loglet {
     try {
       // What it covers must not be less safe than itself.
       if (this.durability === "os") await this.#disk.syncLater(this.#segment.file);
-      await this.#checkpoints.write(position, slices, hurry);
+      await this.#checkpoints.write(position, slices, hurry ? undefined : this.#background());
     } catch (error) {
       const what = isFull(error) ? "there is no room for it; free some" : (error as Error).message;
       const message = `a checkpoint could not be written in ${this.#folder}: ${what}. The log goes on without it`;
@@ -419,11 +420,26 @@ export class FileLoglet implements Loglet {
     }
   }
 
+  #background(): Background {
+    return new Background(
+      () => this.#logBytes,
+      () => this.#writing,
+    );
+  }
+
   async #giveBack(isNeeded: (position: Position) => boolean, signal: AbortSignal): Promise<void> {
     // So that it can be given back too, once checkpoints cover it.
     if (await isMostlyDead(this.#disk, this.#segment, isNeeded)) this.#sealLast();
     const stopped = (): boolean => signal.aborted || this.#holders > 0;
-    await compact(this.#disk, this.#folder, this.#segments, this.#checkpoints.covered, isNeeded, stopped);
+    await compact(
+      this.#disk,
+      this.#folder,
+      this.#segments,
+      this.#checkpoints.covered,
+      isNeeded,
+      stopped,
+      this.#background(),
+    );
   }
 
   async verify(

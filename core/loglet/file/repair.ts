@@ -165,7 +165,7 @@ class Repair {
     if (isLess || !whole.includes(path)) {
       // Beside at most one other: the oldest of three would be removed.
       for (const checkpoint of drop) if (checkpoint.path !== path) this.#disk.remove(checkpoint.path);
-      await new Checkpoints(this.#disk, folder, found.logId).write(last, this.#follower.dump(last), false);
+      await new Checkpoints(this.#disk, folder, found.logId).write(last, this.#follower.dump(last));
       if (!this.#changed.includes(path)) this.#changed.push(path);
     } else {
       for (const checkpoint of drop) this.#disk.remove(checkpoint.path);

@@ -49,7 +49,7 @@ export async function restoreLog(
       const checkpoints = new Checkpoints(disk, to, id);
       for (const { path, position, file } of found.whole) {
         const state = position <= found.position ? readCheckpoint(disk, file, path, found.logId, position) : undefined;
-        if (state !== undefined) await checkpoints.write(position, [state], false);
+        if (state !== undefined) await checkpoints.write(position, [state]);
       }
       pace.check();
       folder.finish();

@@ -1,0 +1,41 @@
+/**
+ * How background work makes way for appends: it writes a part of what they write meanwhile, and as much as it likes when
+ * there are none. The disk is what both share, so bytes are what is counted.
+ */
+
+/** Of the bytes that appends write between two turns of the event loop; at least so many; and so many when there are none. */
+const share = 1 / 4;
+const bytesMin = 32 * 1024;
+const bytesIdle = 256 * 1024;
+
+export class Background {
+  readonly #appended: () => number;
+  readonly #underWay: () => Promise<unknown> | undefined;
+  #seen: number;
+  #left = bytesMin;
+
+  /** `appended`: bytes written by appends so far; `underWay`: the one that is being synced beside the calling thread. */
+  constructor(appended: () => number, underWay: () => Promise<unknown> | undefined) {
+    this.#appended = appended;
+    this.#underWay = underWay;
+    this.#seen = appended();
+  }
+
+  /** Resolves when so many bytes may be written, or read, after those before. */
+  async take(bytes: number): Promise<void> {
+    while (this.#left < bytes) {
+      await this.#underWay()?.catch(() => undefined);
+      await turn();
+      const seen = this.#appended();
+      const more = seen === this.#seen ? bytesIdle : Math.max(bytesMin, (seen - this.#seen) * share);
+      this.#seen = seen;
+      this.#left = Math.min(this.#left + more, Math.max(bytes, bytesIdle));
+    }
+    this.#left -= bytes;
+  }
+}
+
+/** Lets everything else in the process have its turn. */
+export function turn(): Promise<void> {
+  return new Promise((done) => setImmediate(done));
+}
