@@ -26,8 +26,8 @@ const retryMsMin = 10;
 const retryMsMax = 1000;
 
 /** A checkpoint is due after so many entries or bytes, or this part of what the last one covers. */
-const checkpointEntries = 120_000;
-const checkpointBytes = 128 << 20;
+const checkpointEntries = 100_000;
+const checkpointBytes = 64 << 20;
 const checkpointPart = 1 / 32;
 /** The same when the log is closed. */
 const closeEntries = 1000;
@@ -64,8 +64,6 @@ export class Engine implements Sink {
   /** What the last checkpoint covers, and the one being written. */
   #checkpointed: { readonly entries: number; readonly bytes: number; readonly records: number };
   #checkpointing: Promise<void> | undefined;
-  /** Entries that came while the last one was written. */
-  #checkpointCost = 0;
   #checkpointFault: LogError | undefined;
   readonly #closing = new AbortController();
 
@@ -298,8 +296,6 @@ export class Engine implements Sink {
     if (this.#checkpointing !== undefined) return false;
     const { entries, bytes, records } = this.state;
     const covered = this.#checkpointed;
-    // Under load, writing one may take longer than its turn comes round: then it is done a quarter of the time.
-    if (entries - covered.entries < 4 * this.#checkpointCost) return false;
     return (
       entries - covered.entries > Math.max(checkpointEntries, covered.entries * checkpointPart) ||
       bytes - covered.bytes > Math.max(checkpointBytes, covered.bytes * checkpointPart) ||
@@ -325,7 +321,6 @@ export class Engine implements Sink {
       await this.loglet.checkpoint(applied, dumpState(state), hurry);
     } finally {
       state.index.postings.frozen = false;
-      this.#checkpointCost = state.entries - entries;
     }
     // Looking for what is dead is not worth its while where little can be.
     if (!hurry && state.entries - state.records > state.entries / 16)

@@ -1,5 +1,5 @@
 /**
- * Giving room back: segments at the beginning of which nothing is needed any more are removed, those of which less than half is
+ * Giving room back: segments at the beginning of which nothing is needed any more are removed, those of which less than seven tenths are
  * needed are written again without the rest, under the same positions. Only whole segments that both checkpoints cover are touched,
  * so no follower ever reads one again from its beginning. One that is being read stays open until that is over.
  */
@@ -11,8 +11,8 @@ import { headerBytes } from "./header.js";
 import { type Segment, SegmentDraft } from "./segment.js";
 import { EntryTable } from "./table.js";
 
-/** A segment is rewritten when it shrinks to this part at least. */
-const keepMax = 0.5;
+/** A segment is rewritten when it shrinks to this part at least: so a log settles at less than 1.5 times what it holds. */
+const keepMax = 0.7;
 /** Entries looked at between two turns of the event loop. */
 const turnEntries = 8192;
 /** Bytes synced at once. */
