@@ -4,7 +4,7 @@
  */
 
 /** Of the bytes that appends write between two turns of the event loop; at least so many; and so many when there are none. */
-const share = 1 / 4;
+const share = 1 / 8;
 const bytesMin = 32 * 1024;
 const bytesIdle = 256 * 1024;
 
