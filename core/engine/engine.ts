@@ -25,7 +25,7 @@ import { type Decision, writerMs } from "./writers.js";
 const retryMsMin = 10;
 const retryMsMax = 1000;
 
-/** A checkpoint is due after so many entries or bytes, or this part of what the last one covers. */
+/** A checkpoint is due after so many entries or bytes, or this part of those that are live. */
 const checkpointEntries = 100_000;
 const checkpointBytes = 64 << 20;
 const checkpointPart = 1 / 32;
@@ -293,12 +293,14 @@ export class Engine implements Sink {
 
   /** So that opening reads little behind it, and writing it costs little against what it covers; also once much was trimmed. */
   #isCheckpointDue(): boolean {
-    if (this.#checkpointing !== undefined) return false;
+    if (this.#checkpointing !== undefined || this.state.isUnswept) return false;
     const { entries, bytes, records } = this.state;
     const covered = this.#checkpointed;
+    // A part of what is live: that is what a checkpoint costs.
+    const part = checkpointPart * (records / Math.max(1, entries));
     return (
-      entries - covered.entries > Math.max(checkpointEntries, covered.entries * checkpointPart) ||
-      bytes - covered.bytes > Math.max(checkpointBytes, covered.bytes * checkpointPart) ||
+      entries - covered.entries > Math.max(checkpointEntries, entries * part) ||
+      bytes - covered.bytes > Math.max(checkpointBytes, bytes * part) ||
       covered.records - records > Math.max(checkpointEntries, records)
     );
   }

@@ -216,6 +216,11 @@ export class State {
     }
   }
 
+  /** Much is to be swept: what is frozen for a checkpoint now would only grow. */
+  get isUnswept(): boolean {
+    return this.#sweepDue > this.index.rows.length / 4;
+  }
+
   // Looking
 
   /** The number of a book, or `unknown`. It stays the same once there is one. */

@@ -99,7 +99,7 @@ export interface Loglet {
    * Stores the state that a follower has after `position`, durably, without stopping appends; the last two are kept.
    * `hurry`: nothing else goes on, so that it need not make way.
    */
-  checkpoint(position: Position, slices: Iterable<Uint8Array>, hurry: boolean): Promise<void>;
+  checkpoint(position: Position, slices: readonly Uint8Array[], hurry: boolean): Promise<void>;
   /**
    * The newest state stored whole, its bytes at a multiple of 8 and the caller's to keep. Undefined where there is none: then
    * all entries are there. `LOG_CORRUPT` where entries are gone and no checkpoint holds.

@@ -81,7 +81,7 @@ export class MemoryLoglet implements Loglet {
     return bytes && { bytes: Buffer.from(bytes), time: this.#times[place]! };
   }
 
-  checkpoint(position: Position, slices: Iterable<Uint8Array>): Promise<void> {
+  checkpoint(position: Position, slices: readonly Uint8Array[]): Promise<void> {
     this.#checkpoint = { position, state: Buffer.concat([...slices]) };
     return Promise.resolve();
   }

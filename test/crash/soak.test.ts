@@ -43,12 +43,12 @@ describe("L6 a log that is trimmed behind its end", () => {
       assert.equal(checkpointFault, undefined);
       // Trims take positions too.
       assert.ok(records <= kept && records > kept - 100, `${records} records`);
-      // Swept a little with each append: never more than some rounds behind.
-      assert.ok(tags < 6 * kept, `${tags} tags after ${done} appends`);
+      // Swept a little with each append: after a checkpoint was written at full speed, some are to be caught up.
+      assert.ok(tags < 10 * kept, `${tags} tags after ${done} appends`);
       assert.ok(indexBytes + tagBytes < 40 << 20, `${indexBytes + tagBytes} bytes of index after ${done} appends`);
       const disk = readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).blocks * 512, 0);
-      // Live bytes, some segments of 64 MiB that are not covered yet, and two checkpoints.
-      assert.ok(disk < 330 << 20, `${disk} bytes on disk after ${done} appends`);
+      // Live bytes, what both checkpoints do not cover yet (at full speed up to twice 200 MiB), and the checkpoints.
+      assert.ok(disk < 600 << 20, `${disk} bytes on disk after ${done} appends`);
     }
     await log.close();
   });

@@ -51,7 +51,7 @@ class BreakingLoglet implements Loglet {
     return this.#inner.read(position);
   }
 
-  checkpoint(position: Position, slices: Iterable<Uint8Array>): Promise<void> {
+  checkpoint(position: Position, slices: readonly Uint8Array[]): Promise<void> {
     return this.#inner.checkpoint(position, slices);
   }
 

@@ -3,19 +3,23 @@
  * there are none. The disk is what both share, so bytes are what is counted.
  */
 
-/** Of the bytes that appends write between two turns of the event loop; at least so many; and so many when there are none. */
-const share = 1 / 8;
+/** Between two turns of the event loop: at least so many bytes, and so many when there are no appends. */
 const bytesMin = 32 * 1024;
 const bytesIdle = 256 * 1024;
 
 export class Background {
+  readonly #share: number;
   readonly #appended: () => number;
   readonly #underWay: () => Promise<unknown> | undefined;
   #seen: number;
   #left = bytesMin;
 
-  /** `appended`: bytes written by appends so far; `underWay`: the one that is being synced beside the calling thread. */
-  constructor(appended: () => number, underWay: () => Promise<unknown> | undefined) {
+  /**
+   * `share`: of the bytes that appends write. `appended`: those so far; `underWay`: the append that is being synced beside the
+   * calling thread.
+   */
+  constructor(share: number, appended: () => number, underWay: () => Promise<unknown> | undefined) {
+    this.#share = share;
     this.#appended = appended;
     this.#underWay = underWay;
     this.#seen = appended();
@@ -27,7 +31,7 @@ export class Background {
       await this.#underWay()?.catch(() => undefined);
       await turn();
       const seen = this.#appended();
-      const more = seen === this.#seen ? bytesIdle : Math.max(bytesMin, (seen - this.#seen) * share);
+      const more = seen === this.#seen ? bytesIdle : Math.max(bytesMin, (seen - this.#seen) * this.#share);
       this.#seen = seen;
       this.#left = Math.min(this.#left + more, Math.max(bytes, bytesIdle));
     }

@@ -117,7 +117,7 @@ async function rewrite(
       unsynced = 0;
       await disk.syncLater(draft.file);
     }
-    await background.take(2 * bytes.length);
+    await background.take(bytes.length);
     if (!stopped()) continue;
     draft.discard();
     return undefined;

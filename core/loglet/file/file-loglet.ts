@@ -48,6 +48,9 @@ const syncStep = 0.05;
 const stagingBytes = 2 * limits.batchBytes;
 /** Batches kept in memory after they are written: reads of the newest entries need no disk. */
 const stagingCount = 4;
+/** What background work writes, of what appends write meanwhile; and a checkpoint is done when so much was appended. */
+const backgroundShare = 1 / 4;
+const checkpointWithinBytes = 64 << 20;
 /** Above this a read leaves the calling thread. */
 const largeReadBytes = 64 * 1024;
 
@@ -386,11 +389,14 @@ export class FileLoglet implements Loglet {
 
   // Checkpoints and room
 
-  async checkpoint(position: Position, slices: Iterable<Uint8Array>, hurry: boolean): Promise<void> {
+  async checkpoint(position: Position, slices: readonly Uint8Array[], hurry: boolean): Promise<void> {
     try {
+      // Done before much more is appended: until then nothing of the state can be given back.
+      const bytes = slices.reduce((sum, slice) => sum + slice.length, 0);
+      const share = Math.max(backgroundShare, bytes / checkpointWithinBytes);
       // What it covers must not be less safe than itself.
       if (this.durability === "os") await this.#disk.syncLater(this.#segment.file);
-      await this.#checkpoints.write(position, slices, hurry ? undefined : this.#background());
+      await this.#checkpoints.write(position, slices, hurry ? undefined : this.#background(share));
     } catch (error) {
       const what = isFull(error) ? "there is no room for it; free some" : (error as Error).message;
       const message = `a checkpoint could not be written in ${this.#folder}: ${what}. The log goes on without it`;
@@ -420,8 +426,9 @@ export class FileLoglet implements Loglet {
     }
   }
 
-  #background(): Background {
+  #background(share: number): Background {
     return new Background(
+      share,
       () => this.#logBytes,
       () => this.#writing,
     );
@@ -438,7 +445,7 @@ export class FileLoglet implements Loglet {
       this.#checkpoints.covered,
       isNeeded,
       stopped,
-      this.#background(),
+      this.#background(backgroundShare),
     );
   }
 
