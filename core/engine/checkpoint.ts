@@ -145,7 +145,7 @@ export function loadState(bytes: Buffer): State {
   for (const [book, trim, horizon] of head.trimmed) state.trimmed.set(book, { trim, horizon });
   state.writers.restore(head.writers);
   state.timeline.restore(head.timeline);
-  state.books.push(...head.books);
+  for (const book of head.books) state.books.push(book);
   index.books = head.bookKeys;
   const last = state.applied - state.base + 1;
   for (const book of head.books) if (index.last(book) > last) index.postings.replaceLast(book, last);

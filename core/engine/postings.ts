@@ -74,7 +74,7 @@ export class Postings {
 
   /** Takes over an arena that was stored. */
   restore(chunks: readonly Uint32Array[], end: number, freeBlocks: readonly (readonly [number, number[]])[]): void {
-    this.chunks.push(...chunks);
+    for (const chunk of chunks) this.chunks.push(chunk);
     this.#free = end;
     for (const [capacity, blocks] of freeBlocks) this.#freeBlocks.set(capacity, blocks);
   }

@@ -35,7 +35,7 @@ export class Rows {
 
   /** Takes over rows that were stored. */
   restore(chunks: readonly Uint32Array[], length: number): void {
-    this.chunks.push(...chunks);
+    for (const chunk of chunks) this.chunks.push(chunk);
     this.#length = length;
   }
 }

@@ -61,9 +61,9 @@ export class TagIndex {
     freeRows: readonly number[],
     freeKeys: readonly (readonly [number, number[]])[],
   ): void {
-    this.byteChunks.push(...chunks);
+    for (const chunk of chunks) this.byteChunks.push(chunk);
     this.#bytesUsed = bytesUsed;
-    this.#freeRows.push(...freeRows);
+    for (const row of freeRows) this.#freeRows.push(row);
     for (const [length, keys] of freeKeys) this.#freeKeys.set(length, keys);
     let size = this.#slots.length;
     while (this.rows.length * 4 > size * 3) size *= 2;

@@ -217,6 +217,29 @@ describe("a checkpoint", () => {
     await log.close();
   });
 
+  it("is read however much is free in it", async () => {
+    const clock = new SetClock();
+    const loglet = MemoryLoglet.create({ clock });
+    const log = await openOn(loglet, clock);
+    const book = log.book("b");
+    const inputs = (tag: (i: number) => string): { data: Buffer; tags: string[] }[] =>
+      Array.from({ length: 60_000 }, (_, i) => ({ data: Buffer.from("x"), tags: [tag(i)] }));
+    for (let n = 0; n < 4; n++) await book.appendAll(inputs((i) => `${n}-${i}`));
+    clock.time += 2 * hour;
+    await book.appendAll(inputs(() => "rest"));
+    clock.time += 11_000;
+    await book.append(Buffer.from("x"), { tags: ["rest"] });
+    await book.trim({ upTo: (await book.tail()) - 1 });
+    for (let n = 0; n < 3; n++) await book.appendAll(inputs(() => "rest"));
+    const { tags } = log.stats();
+    assert.ok(tags < 10_000, `${tags} tags`);
+    await log.checkpoint();
+    await log.close();
+    const again = await openOn(loglet, clock);
+    assert.equal(again.stats().tags, tags);
+    await again.close();
+  });
+
   it("T3 gives back the memory of forgotten tags", async () => {
     const clock = new SetClock();
     const log = await openOn(MemoryLoglet.create({ clock }), clock);
