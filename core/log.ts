@@ -26,6 +26,7 @@ import type {
   AppendOptions,
   AppendResult,
   BackedUp,
+  Clock,
   ConditionalAppendOptions,
   Durability,
   Limits,
@@ -73,6 +74,14 @@ export class Session implements Log {
 
   get session(): string {
     return `${this.id}.${this.engine.applied}`;
+  }
+
+  get clock(): Clock {
+    return this.engine.clock;
+  }
+
+  get random(): () => number {
+    return this.engine.random;
   }
 
   books(): string[] {

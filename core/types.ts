@@ -13,13 +13,14 @@ export type SeqNum = number;
 /** `"disk"`: acknowledged after fdatasync. `"os"`: after write, lost with power. `"memory"`: lost with the process. */
 export type Durability = "disk" | "os" | "memory";
 
-/** A source of time. Both times are in milliseconds; `setTimer` returns its cancel function. */
+/** A source of time. Both times are in milliseconds. */
 export interface Clock {
   /** Wall time, ms since 1970. May jump. */
   now(): number;
   /** Never goes backwards. */
   monotonic(): number;
-  setTimer(ms: number, fn: () => void): () => void;
+  /** Returns the function that cancels it. One of the `background` does not keep the process from ending. */
+  setTimer(ms: number, fn: () => void, background?: boolean): () => void;
 }
 
 export interface OpenOptions {
@@ -314,6 +315,9 @@ export interface Log {
   readonly recovered: Recovered | undefined;
   /** What this session has seen, as a string: a log opened with it as `session` shows at least as much (L4). */
   readonly session: string;
+  /** The clock and the random source that the log was opened with, so that what is built on it runs on the same time. */
+  readonly clock: Clock;
+  readonly random: () => number;
   /** Names of the books that have records, in order. */
   books(): string[];
   /** A book by name: 1 to 255 UTF-8 bytes. Synchronous; throws on a bad name. */

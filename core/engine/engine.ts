@@ -44,10 +44,11 @@ export interface EngineOptions {
 export class Engine implements Sink {
   readonly loglet: Loglet;
   readonly clock: Clock;
+  /** Evenly distributed in [0, 1). */
+  readonly random: () => number;
   readonly waiters = new Waiters();
   readonly headers = new HeaderWriter();
   readonly state: State;
-  readonly #random: () => number;
   readonly #records: ByteCache<LogRecord>;
   readonly #aux: ByteCache<Uint8Array>;
 
@@ -76,7 +77,7 @@ export class Engine implements Sink {
   private constructor(loglet: Loglet, options: EngineOptions, state: State | undefined) {
     this.loglet = loglet;
     this.clock = options.clock;
-    this.#random = options.random;
+    this.random = options.random;
     this.#records = new ByteCache(options.cacheBytes);
     this.#aux = new ByteCache(options.auxBytes);
     this.state = state ?? new State(loglet.base);
@@ -204,7 +205,7 @@ export class Engine implements Sink {
   }
 
   #beginWriter(): void {
-    this.#writer = 1 + Math.floor(this.#random() * 2 ** 21) * 2 ** 32 + Math.floor(this.#random() * (2 ** 32 - 1));
+    this.#writer = 1 + Math.floor(this.random() * 2 ** 21) * 2 ** 32 + Math.floor(this.random() * (2 ** 32 - 1));
     this.#n = this.#answered = 0;
   }
 

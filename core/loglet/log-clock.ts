@@ -9,8 +9,9 @@ import type { Clock } from "../types.js";
 export const systemClock: Clock = Object.freeze({
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  setTimer: (ms: number, fn: () => void) => {
+  setTimer: (ms: number, fn: () => void, background = false) => {
     const timer = setTimeout(fn, ms);
+    if (background) timer.unref();
     return () => clearTimeout(timer);
   },
 });

@@ -1,0 +1,61 @@
+/**
+ * A commit: one record that carries parts for several objects, queues and flows, the union of their tags and the union of their
+ * conditions. Appending it is all there is to committing.
+ *
+ * Whatever a part depends on is a condition of its record: no fold voids a part of a commit.
+ */
+import { LogError, type AppendResult, type SeqNum } from "../core/index.js";
+import { encodeCommit, type Part } from "./envelope.js";
+import type { Feed } from "./feed.js";
+
+export class Commit {
+  readonly parts: Part[] = [];
+  readonly #tags = new Set<string>();
+  readonly #unless = new Map<string, SeqNum>();
+
+  /** Its record carries the tag. */
+  tag(tag: string): void {
+    this.#tags.add(tag);
+  }
+
+  /** It is refused if there is a record of `tag` behind `after`. */
+  unless(tag: string, after: SeqNum): void {
+    const before = this.#unless.get(tag);
+    if (before === undefined || before > after) this.#unless.set(tag, after);
+  }
+
+  /**
+   * Appends it; resolves when the replicas of this process have it. Rejects as `append` does, `LOG_TOO_LARGE` where it is more
+   * than a record holds.
+   */
+  async append(feed: Feed, signal?: AbortSignal): Promise<AppendResult> {
+    const { book } = feed;
+    const data = encodeCommit(this.parts);
+    this.#checkSize(data.length, book.log.limits.recordBytes, book.log.limits.conditionsPerRecord);
+    const unless = Array.from(this.#unless, ([tag, after]) => ({ tag, after }));
+    const result = await book.append(data, { tags: [...this.#tags], unless, signal });
+    if (!result.ok) return result;
+    feed.commit(result.seqnum, this.parts);
+    const reached = feed.reached(result.seqnum);
+    if (reached !== undefined) await reached;
+    return result;
+  }
+
+  #checkSize(bytes: number, bytesMax: number, countMax: number): void {
+    const count = Math.max(this.#tags.size, this.#unless.size);
+    if (bytes > bytesMax) {
+      throw new LogError(
+        "LOG_TOO_LARGE",
+        `a commit of ${this.parts.length} changes has ${bytes} bytes, more than the ${bytesMax} of one record; split large objects into several, or change fewer at once`,
+        { outcome: "none" },
+      );
+    }
+    if (count > countMax) {
+      throw new LogError(
+        "LOG_TOO_LARGE",
+        `a commit has ${count} tags or conditions, more than the ${countMax} of one record; read and change fewer objects at once`,
+        { outcome: "none" },
+      );
+    }
+  }
+}

@@ -1,0 +1,93 @@
+/** What a store answers when it cannot do what it was asked for. Every code has a heading in docs/errors.md. */
+
+export type StoreErrorCode =
+  | "STORE_CONFLICT"
+  | "STORE_UNIQUE"
+  | "STORE_NOT_FOUND"
+  | "STORE_INVALID"
+  | "STORE_DAMAGED"
+  | "STORE_VERSION"
+  | "STORE_CLOSED";
+
+export class StoreError extends Error {
+  readonly code: StoreErrorCode;
+  /** The same call may succeed later. */
+  readonly retryable: boolean;
+
+  constructor(code: StoreErrorCode, message: string, options: { retryable?: boolean; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.retryable = options.retryable ?? false;
+  }
+}
+
+/** Others changed what it depends on, again and again. Nothing of it is in the log. */
+export class StoreConflictError extends StoreError {
+  constructor(what: string, attempts: number) {
+    super(
+      "STORE_CONFLICT",
+      `${what} met other changes ${attempts} times in a row; try again later, touch fewer objects at once, or spread hot ones`,
+      { retryable: true },
+    );
+  }
+}
+
+/** A unique index has the entry already, for another key. */
+export class StoreUniqueError extends StoreError {
+  readonly index: string;
+  /** Of the object that has the entry. */
+  readonly key: string;
+
+  constructor(collection: string, index: string, value: string, key: string) {
+    super("STORE_UNIQUE", `unique index "${index}" of "${collection}" has ${value} already, for the object "${key}"`);
+    this.index = index;
+    this.key = key;
+  }
+}
+
+/** An update of an object that does not exist. */
+export class StoreNotFoundError extends StoreError {
+  readonly key: string;
+
+  constructor(collection: string, key: string) {
+    super("STORE_NOT_FOUND", `"${collection}" has no object "${key}"; put it first, or give update() an initial value`);
+    this.key = key;
+  }
+}
+
+/** The schema of the collection refused a value. */
+export class StoreInvalidError extends StoreError {
+  /** What the schema said, in its own words, with paths. */
+  readonly issues: readonly string[];
+
+  constructor(collection: string, key: string, issues: readonly string[]) {
+    super("STORE_INVALID", `the schema of "${collection}" refuses "${key}": ${issues.join("; ")}`);
+    this.issues = issues;
+  }
+}
+
+/** What the log says of one object cannot be applied. Others go on; `put` and `delete` mend it. */
+export class StoreDamagedError extends StoreError {
+  readonly key: string;
+
+  constructor(collection: string, key: string, cause: Error) {
+    super(
+      "STORE_DAMAGED",
+      `object "${key}" of "${collection}" cannot be read: ${cause.message}; put() a new value or delete() it`,
+      { cause },
+    );
+    this.key = key;
+  }
+}
+
+export function versionError(collection: string, found: number, known: number): StoreError {
+  return new StoreError(
+    "STORE_VERSION",
+    `"${collection}" has values of version ${found}, and this process knows ${known}; run the newer code here too`,
+  );
+}
+
+export function storeClosedError(): StoreError {
+  return new StoreError("STORE_CLOSED", "the store is closed; make a new BokiStore");
+}

@@ -1,0 +1,188 @@
+/**
+ * The feed of a book: all commits in order, given to everything in this process that follows the book.
+ *
+ * F1  There is one for each book of an opened log, so all replicas fed by it are at one position, and what a reader sees
+ *     between two awaits is one state of the whole book.
+ * F2  A commit of this process is fed as it was made, without being decoded, at its place in the order.
+ * F3  Views are positions that somebody reads at: what is replaced meanwhile is kept for them.
+ *
+ * Used by the libraries' replicas; stands on LogBook alone.
+ */
+import { LogError, type Log, type LogBook, type LogRecord, type SeqNum } from "../core/index.js";
+import { decodeCommit, type Part } from "./envelope.js";
+import { isLibraryTag } from "./tags.js";
+import { Turns } from "./turns.js";
+import { type View, Views } from "./views.js";
+
+/** Where a commit stands. */
+export interface Place {
+  readonly seqnum: SeqNum;
+  /** Log time, ms. */
+  readonly time: number;
+  readonly tags: readonly string[];
+  /** Bytes of the record's data. */
+  readonly size: number;
+}
+
+export interface Follower {
+  /** Applies a commit. What it throws ends the feed: only `LOG_VERSION`. */
+  follow(parts: Part[], place: Place): void;
+  /** The feed has ended: nothing will come any more. */
+  end(error: Error): void;
+}
+
+interface Waiting {
+  readonly seqnum: SeqNum;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+const feeds = new WeakMap<Log, Map<string, Feed>>();
+
+export class Feed {
+  readonly book: LogBook;
+  readonly views = new Views();
+  readonly turns = new Turns();
+  /** All commits up to here have been fed. */
+  position: SeqNum = 0;
+  /** Log time of the last record up to `position`, ms. */
+  time = 0;
+  /** Why there is nothing more to come. */
+  fault: Error | undefined;
+  readonly #followers = new Set<Follower>();
+  /** Commits of this process that are in the log, and not fed yet. */
+  readonly #own = new Map<SeqNum, Part[]>();
+  #waiting: Waiting[] = [];
+  #started: Promise<void> | undefined;
+  #isRunning = false;
+
+  private constructor(book: LogBook) {
+    this.book = book;
+  }
+
+  /** The feed of a book. It starts with its first follower. */
+  static of(book: LogBook): Feed {
+    let ofLog = feeds.get(book.log);
+    if (ofLog === undefined) feeds.set(book.log, (ofLog = new Map<string, Feed>()));
+    let feed = ofLog.get(book.name);
+    if (feed === undefined) ofLog.set(book.name, (feed = new Feed(book)));
+    return feed;
+  }
+
+  /** The feed of a book, running. */
+  static async running(book: LogBook): Promise<Feed> {
+    const feed = Feed.of(book);
+    if (feed.#isRunning) return feed;
+    await (feed.#started ??= feed.#start());
+    return feed;
+  }
+
+  /** Where the feed is. Nothing is kept for it: good until something is awaited. */
+  now(): View {
+    return { position: this.position, time: Math.max(this.time, this.book.log.clock.now()) };
+  }
+
+  /** A view of the book as it is now, until `views.close`. */
+  view(): View {
+    return this.views.open(this.now());
+  }
+
+  /** From the next commit on. Resolves when `position` is a position that the follower can be brought up to. */
+  follow(follower: Follower): Promise<void> {
+    this.#followers.add(follower);
+    return (this.#started ??= this.#start());
+  }
+
+  unfollow(follower: Follower): void {
+    this.#followers.delete(follower);
+  }
+
+  async #start(): Promise<void> {
+    const { book } = this;
+    const tail = await book.sync();
+    const last = await book.readPrev({ upTo: tail - 1, head: true }).catch(ifTrimmed);
+    this.position = tail - 1;
+    this.time = last?.time ?? 0;
+    this.#isRunning = true;
+    void this.#run(tail);
+  }
+
+  async #run(from: SeqNum): Promise<void> {
+    try {
+      for await (const record of this.book.read({ from, follow: true })) {
+        this.#feed(record);
+      }
+    } catch (error) {
+      this.#end(error as Error);
+    }
+  }
+
+  #feed(record: LogRecord): void {
+    const { seqnum } = record;
+    let parts = this.#own.get(seqnum);
+    if (parts !== undefined) this.#own.delete(seqnum);
+    else if (isLibraryTag(record.tags[0]!)) parts = this.#decode(record);
+    this.position = seqnum;
+    this.time = record.time;
+    if (parts !== undefined) for (const follower of this.#followers) follower.follow(parts, record);
+    if (this.#waiting.length > 0) this.#wake();
+  }
+
+  /** A record that is no commit of ours changes nothing. One of a later version ends the feed. */
+  #decode(record: LogRecord): Part[] | undefined {
+    try {
+      return decodeCommit(record.data);
+    } catch (error) {
+      if (error instanceof LogError) throw error;
+      return undefined;
+    }
+  }
+
+  #end(error: Error): void {
+    this.fault = error;
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
+    for (const follower of this.#followers) follower.end(error);
+    this.#followers.clear();
+    this.#own.clear();
+    feeds.get(this.book.log)?.delete(this.book.name);
+  }
+
+  /** A commit of this process was ordered at `seqnum`; must be called before anything else is awaited. */
+  commit(seqnum: SeqNum, parts: Part[]): void {
+    if (seqnum > this.position && this.fault === undefined && this.#started !== undefined) this.#own.set(seqnum, parts);
+  }
+
+  /** Resolves when what is at `seqnum` has been fed; undefined when it has been already. */
+  reached(seqnum: SeqNum): Promise<void> | undefined {
+    if (seqnum <= this.position) return undefined;
+    if (this.fault !== undefined) return Promise.reject(this.fault);
+    return new Promise((resolve, reject) => {
+      const waiting = { seqnum, resolve, reject };
+      const last = this.#waiting.at(-1);
+      this.#waiting.push(waiting);
+      if (last !== undefined && last.seqnum > seqnum) this.#waiting.sort((a, b) => a.seqnum - b.seqnum);
+    });
+  }
+
+  #wake(): void {
+    let count = 0;
+    while (count < this.#waiting.length && this.#waiting[count]!.seqnum <= this.position)
+      this.#waiting[count++]!.resolve();
+    if (count === this.#waiting.length) this.#waiting = [];
+    else if (count > 0) this.#waiting.splice(0, count);
+  }
+
+  /** `book.sync()`, and all below it fed. The position becomes that of the sync: the last record may lie far behind it. */
+  async sync(signal?: AbortSignal): Promise<void> {
+    const tail = await this.book.sync({ signal });
+    const last = await this.book.readPrev({ upTo: tail - 1, head: true, signal }).catch(ifTrimmed);
+    if (last !== undefined) await this.reached(last.seqnum);
+    this.position = Math.max(this.position, tail - 1);
+  }
+}
+
+/** Nothing is left at or below that position. */
+function ifTrimmed(error: unknown): undefined {
+  if (error instanceof LogError && error.code === "LOG_TRIMMED") return undefined;
+  throw error;
+}

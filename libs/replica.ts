@@ -1,0 +1,140 @@
+/**
+ * A replica: a value computed from the log, kept up to date by the feed, and readable as it was for whoever has a view.
+ *
+ * R1  Open, it is at the position of its feed; reading it costs nothing. Closed, it costs nothing.
+ * R2  A fold is total: a part that cannot be applied makes the replica damaged from there on, and stops nothing else.
+ * R3  What comes while it is being loaded is applied behind what was loaded.
+ *
+ * The fold may change a state in place where nobody can see the one before; it is told so.
+ */
+import type { SeqNum } from "../core/index.js";
+import type { Feed, Place } from "./feed.js";
+import type { Keeper } from "./views.js";
+
+/** The state from a record on. */
+export interface Version<S> {
+  /** Of the record that made it; 0 before the first. */
+  readonly seqnum: SeqNum;
+  readonly state: S;
+  /** Why the state is not known. */
+  readonly fault?: Error | undefined;
+}
+
+export interface Fold<S, P> {
+  /** `fresh`: somebody may still look at `state`, it must not be changed. */
+  apply(state: S, part: P, place: Place, fresh: boolean): S;
+  /** Whether a part says all by itself, so that it heals a damaged state. */
+  isWhole(part: P): boolean;
+}
+
+/**
+ * The versions up to a position, oldest first: the first of them is at or below `oldest`, or is the empty state if there was
+ * none, or a fault if that cannot be known any more.
+ */
+export type Load<S> = (upTo: SeqNum, oldest: SeqNum) => Promise<Version<S>[]>;
+
+export class Replica<S, P> implements Keeper {
+  readonly #feed: Feed;
+  readonly #fold: Fold<S, P>;
+  readonly #load: Load<S>;
+  #current: Version<S> | undefined;
+  #older: Version<S>[] = [];
+  #opening: Promise<void> | undefined;
+  #pending: { readonly part: P; readonly place: Place }[] | undefined;
+  #closed = false;
+
+  constructor(feed: Feed, fold: Fold<S, P>, load: Load<S>) {
+    this.#feed = feed;
+    this.#fold = fold;
+    this.#load = load;
+  }
+
+  /** The state at the feed's position; undefined unless open. */
+  get current(): Version<S> | undefined {
+    return this.#current;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The state at a position for which there is a view. Only while open. */
+  at(position: SeqNum): Version<S> {
+    const current = this.#current!;
+    if (current.seqnum <= position) return current;
+    for (let i = this.#older.length - 1; i >= 0; i--) {
+      const version = this.#older[i]!;
+      if (version.seqnum <= position) return version;
+    }
+    throw new Error(`no version at ${position} is kept; the view was closed`);
+  }
+
+  /** Resolves when open. A replica that was closed meanwhile stays closed. */
+  open(): Promise<void> {
+    return (this.#opening ??= this.#open());
+  }
+
+  async #open(): Promise<void> {
+    const feed = this.#feed;
+    this.#pending = [];
+    try {
+      const upTo = feed.position;
+      const versions = await this.#load(upTo, Math.min(upTo, feed.views.oldest ?? upTo));
+      if (this.#closed) return;
+      const pending = this.#pending;
+      this.#pending = undefined;
+      this.#current = versions.pop()!;
+      this.#older = versions;
+      for (let i = 0; i < versions.length; i++) feed.views.replaced(this, (versions[i + 1] ?? this.#current).seqnum);
+      for (const { part, place } of pending) this.apply(part, place);
+    } catch (error) {
+      this.#opening = undefined;
+      this.#pending = undefined;
+      throw error;
+    }
+  }
+
+  /** What the feed gave. A replica that is not open takes no notice. */
+  apply(part: P, place: Place): void {
+    const current = this.#current;
+    if (current === undefined) {
+      this.#pending?.push({ part, place });
+      return;
+    }
+    const { views } = this.#feed;
+    const kept = views.newest >= current.seqnum && current.seqnum < place.seqnum;
+    if (kept) {
+      this.#older.push(current);
+      views.replaced(this, place.seqnum);
+    }
+    this.#current = step(this.#fold, current, part, place, kept);
+  }
+
+  forget(): void {
+    this.#older.shift();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#current = undefined;
+    this.#pending = undefined;
+    this.#older = [];
+  }
+}
+
+/** One step of a fold; what cannot be applied is a fault, until something whole comes. */
+export function step<S, P>(
+  fold: Fold<S, P>,
+  { state, fault }: Version<S>,
+  part: P,
+  place: Place,
+  fresh: boolean,
+): Version<S> {
+  const { seqnum } = place;
+  if (fault !== undefined && !fold.isWhole(part)) return { seqnum, state, fault };
+  try {
+    return { seqnum, state: fold.apply(state, part, place, fresh) };
+  } catch (error) {
+    return { seqnum, state, fault: error as Error };
+  }
+}

@@ -1,0 +1,226 @@
+/** A collection of durable objects, as users see it. */
+import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { checkOptions, show, type SeqNum } from "../../core/index.js";
+import { toMs, type Duration } from "../duration.js";
+import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions } from "../objects.js";
+import { checkKey } from "../tags.js";
+import { join, Transaction, type ObjectsShare, type TransactionalObjects } from "../transaction.js";
+import { Expiry } from "./expiry.js";
+import { Handle } from "./handle.js";
+import type { BuildOptions } from "./index-build.js";
+import { Indexes, type IndexOption } from "./indexes.js";
+import { Past, type Change, type HistoryOptions, type ObjectVersion, type WatchOptions } from "./past.js";
+import { Retention } from "./retention.js";
+import { Shape, type Migrate } from "./schema.js";
+import { Share } from "./share.js";
+import type { StoredCollection } from "./stored.js";
+import { Writes } from "./writes.js";
+
+export interface CollectionOptions<T> {
+  /** Any Standard Schema (zod, valibot, arktype): checks values on write, and those of older versions on read. */
+  readonly schema?: StandardSchemaV1<unknown, T> | undefined;
+  /** Version of the values, a whole number from 1 on. Default 1. */
+  readonly version?: number | undefined;
+  /** Brings a value of an older version up; `version` is the one it has. */
+  readonly migrate?: Migrate | undefined;
+  /** What objects can be found by. */
+  readonly indexes?: Readonly<Record<string, IndexOption<T>>> | undefined;
+  /** How long what objects were can still be read: a duration, or "forever". Default "1h". */
+  readonly retain?: Duration | undefined;
+}
+
+const collectionOptions = new Set(["schema", "version", "migrate", "indexes", "retain"]);
+const putOptions = new Set(["expiresIn"]);
+const updateOptions = new Set(["initial", "expiresIn"]);
+
+export class Collection<T> implements TransactionalObjects<T> {
+  readonly name: string;
+  readonly #handle: Handle<T>;
+  readonly #writes: Writes<T>;
+  readonly #past: Past<T>;
+  readonly #retention: Retention<T>;
+  readonly #expiry: Expiry<T>;
+  readonly #stored: StoredCollection;
+  #closed: (() => Error) | undefined;
+
+  /** Made by `BokiStore.collection`. */
+  constructor(stored: StoredCollection, options: CollectionOptions<T>) {
+    checkOptions("collection", options, collectionOptions);
+    const { schema, version = 1, migrate, indexes = {}, retain = "1h" } = options;
+    if (!Number.isInteger(version) || version < 1)
+      throw new RangeError(`version must be a whole number from 1 on, not ${show(version)}`);
+    if (migrate !== undefined && typeof migrate !== "function")
+      throw new TypeError(`migrate must be a function, not ${show(migrate)}`);
+    if (schema !== undefined && typeof schema?.["~standard"]?.validate !== "function") {
+      throw new TypeError(`schema must be a Standard Schema (zod, valibot, arktype ...), not ${show(schema)}`);
+    }
+    const retainMs = retain === "forever" ? Infinity : toMs("retain", retain);
+    this.name = stored.name;
+    this.#stored = stored;
+    this.#handle = new Handle(
+      stored,
+      new Shape(stored.name, version, schema, migrate),
+      new Indexes(stored.name, indexes),
+    );
+    this.#writes = new Writes(this.#handle);
+    this.#handle.reindex = (key) => this.#writes.reindex(key);
+    this.#past = new Past(this.#handle);
+    this.#retention = new Retention(this.#handle, retainMs);
+    this.#expiry = new Expiry(this.#handle, this.#writes);
+  }
+
+  /**
+   * The value of an object, frozen; undefined where there is none. Of an open object it is there at once (S3).
+   * Rejects with `STORE_DAMAGED`, `STORE_VERSION`, `LOG_CLOSED`.
+   */
+  get(key: string): Promise<T | undefined> {
+    const version = this.#stored.peek(key);
+    if (version === undefined) return this.#open(key);
+    try {
+      const time = version.state.expiresAt === Infinity ? 0 : this.#stored.feed.now().time;
+      return Promise.resolve(this.#handle.value(version, key, time));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  async #open(key: string): Promise<T | undefined> {
+    checkKey(key);
+    this.#check();
+    await this.#handle.openForReads();
+    const object = await this.#stored.object(key);
+    return object.current === undefined
+      ? this.#open(key)
+      : this.#handle.value(object.current, key, this.#stored.feed.now().time);
+  }
+
+  async has(key: string): Promise<boolean> {
+    return (await this.get(key)) !== undefined;
+  }
+
+  /** Values at one position, in the order of the keys, undefined where there is none. */
+  async getAll(keys: readonly string[]): Promise<(T | undefined)[]> {
+    if (!Array.isArray(keys)) throw new TypeError(`getAll takes an array of keys, not ${show(keys)}`);
+    return this.#reading((share) => Promise.all((keys as readonly string[]).map((key) => share.get(key))));
+  }
+
+  /** Stores a whole value, whatever was there. The value is copied. */
+  async put(key: string, value: T, options?: PutOptions): Promise<{ readonly seqnum: SeqNum }> {
+    checkKey(key);
+    checkOptions("put", options, putOptions);
+    this.#check();
+    const { seqnum } = await this.#writes.write(key, (draft) => draft.put(value, options));
+    return { seqnum };
+  }
+
+  /**
+   * Changes an object by an immer recipe, which runs again on what is there when it was changed meanwhile. Gives the new value.
+   *
+   * Rejects with `STORE_NOT_FOUND` where there is none and no `initial`, `STORE_INVALID`, `STORE_UNIQUE`, `STORE_CONFLICT` after
+   * very many conflicts, and with what the recipe throws.
+   */
+  async update(key: string, recipe: Recipe<T>, options?: UpdateOptions<T>): Promise<T> {
+    checkKey(key);
+    checkOptions("update", options, updateOptions);
+    if (typeof recipe !== "function") throw new TypeError(`a recipe must be a function, not ${show(recipe)}`);
+    this.#check();
+    return (await this.#writes.write(key, (draft) => draft.update(recipe, options))).result;
+  }
+
+  /** Removes an object; one that is not there is no fault. */
+  async delete(key: string): Promise<{ readonly seqnum: SeqNum }> {
+    checkKey(key);
+    this.#check();
+    const { seqnum } = await this.#writes.write(key, (draft) => draft.delete());
+    return { seqnum };
+  }
+
+  /** Objects with an entry in an index, in the order of their keys, at one position. */
+  find(index: string, value: IndexValue): Promise<Found<T>[]> {
+    return this.#reading((share) => share.find(index, value));
+  }
+
+  /** Objects in the order of their keys, as they are when it begins. */
+  scan(options?: ScanOptions): AsyncIterableIterator<Found<T>> {
+    return this.#iterating((share) => share.scan(options));
+  }
+
+  /** Keys in order, as they are when it begins. */
+  keys(options?: ScanOptions): AsyncIterableIterator<string> {
+    return this.#iterating((share) => share.keys(options));
+  }
+
+  /** The value that an object had at a position, inclusive. Rejects with `LOG_TRIMMED` for one that is not retained. */
+  async at(key: string, seqnum: SeqNum): Promise<T | undefined> {
+    this.#check();
+    return this.#past.at(key, seqnum);
+  }
+
+  /** What an object has been, oldest first, as far as it is retained; `undefined` where it was deleted. */
+  history(key: string, options?: HistoryOptions): AsyncIterableIterator<ObjectVersion<T>> {
+    return this.#past.history(key, options);
+  }
+
+  /** Each change of any object, in order, none left out and none twice; waits for those to come. Ends at the abort. */
+  watch(options?: WatchOptions): AsyncIterableIterator<Change<T>> {
+    return this.#past.watch(options);
+  }
+
+  /**
+   * Resolves when the indexes that this handle declares are there for all objects. The first use of the collection waits for
+   * that too; this shows how far it is.
+   */
+  async ready(options: BuildOptions = {}): Promise<void> {
+    this.#check();
+    if (this.#handle.indexes.size === 0) await this.#handle.openForReads();
+    else await this.#handle.openIndexes(options);
+  }
+
+  /**
+   * Stores a checkpoint of the keys and gives back the room of what is neither current nor retained. Happens by itself as the
+   * collection grows.
+   */
+  async checkpoint(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    this.#check();
+    await this.#retention.run(options.signal);
+  }
+
+  [join](tx: Transaction): ObjectsShare<T> {
+    const { book } = this.#stored.feed;
+    return tx.share(this, book, () => new Share(this.#handle, tx.view));
+  }
+
+  /** Ends background work. Made by the store. */
+  async close(reason: () => Error): Promise<void> {
+    this.#closed = reason;
+    await this.#expiry.close();
+    await this.#retention.close();
+  }
+
+  #check(): void {
+    if (this.#closed !== undefined) throw this.#closed();
+  }
+
+  /** Reads at one position. */
+  async #reading<R>(read: (share: ObjectsShare<T>) => Promise<R>): Promise<R> {
+    this.#check();
+    await this.#handle.openForReads();
+    const tx = new Transaction(this.#stored.feed);
+    try {
+      return await read(this[join](tx));
+    } finally {
+      tx.end();
+    }
+  }
+
+  async *#iterating<R>(read: (share: ObjectsShare<T>) => AsyncIterableIterator<R>): AsyncIterableIterator<R> {
+    this.#check();
+    await this.#handle.openForReads();
+    const tx = new Transaction(this.#stored.feed);
+    try {
+      yield* read(this[join](tx));
+    } finally {
+      tx.end();
+    }
+  }
+}

@@ -1,0 +1,189 @@
+/** One object inside a commit that is being made: what it was, what it is to be, and the change that says so. */
+import type { Patch } from "immer";
+import { show } from "../../core/index.js";
+import type { Values } from "../codec.js";
+import { toMs } from "../duration.js";
+import { StoreDamagedError, StoreNotFoundError } from "../errors.js";
+import type { PutOptions, Recipe, UpdateOptions } from "../objects.js";
+import { checkValue, copyValue } from "../value.js";
+import { ObjectChange, type What } from "./change.js";
+import { immer, packPatches, wholeDue, type ObjectState } from "./object.js";
+import type { Shape } from "./schema.js";
+
+/** What an object is before the commit. `fault`: why that is not known. */
+export interface Base {
+  readonly base: ObjectState;
+  readonly fault: Error | undefined;
+}
+
+export class Draft<T> {
+  readonly collection: string;
+  readonly key: string;
+  readonly base: ObjectState;
+  /** What users see of the base: of the collection's version, undefined where nothing is or where it has expired. */
+  readonly before: T | undefined;
+  readonly #shape: Shape<T>;
+  readonly #fault: Error | undefined;
+  #value: T | undefined;
+  #what: What = "same";
+  #patches: Patch[] = [];
+  /** ms from the record on; null for never. */
+  #expiresIn: number | null | undefined;
+  #keepsExpiry: boolean;
+  #reindexed = false;
+  /** Somebody else may change what is in the value: who folds it decodes a copy. */
+  #shared = false;
+
+  constructor(collection: string, key: string, { base, fault }: Base, before: T | undefined, shape: Shape<T>) {
+    this.collection = collection;
+    this.key = key;
+    this.base = base;
+    this.before = before;
+    this.#fault = fault;
+    this.#shape = shape;
+    this.#value = before;
+    this.#keepsExpiry = before !== undefined;
+  }
+
+  /** Throws `STORE_DAMAGED` while it is what it was and that is not known. */
+  get value(): T | undefined {
+    if (this.#fault !== undefined && this.#what === "same")
+      throw new StoreDamagedError(this.collection, this.key, this.#fault);
+    return this.#value;
+  }
+
+  /** Something is to be written. */
+  get changed(): boolean {
+    if (this.#what === "deleted") return this.base.exists;
+    return this.#what !== "same" || this.#expiresIn !== undefined || this.#reindexed;
+  }
+
+  /** Its entries are to be written, whatever else is. */
+  reindex(): void {
+    this.#reindexed = this.before !== undefined;
+  }
+
+  put(value: T, options: PutOptions | undefined): Promise<void> | undefined {
+    const expiresIn = options?.expiresIn === undefined ? undefined : toMs("expiresIn", options.expiresIn);
+    const copy = copyOf(value);
+    const checked = this.#shape.check(copy, this.key);
+    if (checked instanceof Promise)
+      return checked.then((known) => this.#put(known === copy ? copy : copyOf(known), expiresIn));
+    this.#put(checked === copy ? copy : copyOf(checked), expiresIn);
+    return undefined;
+  }
+
+  #put(value: T, expiresIn: number | undefined): void {
+    this.#value = value;
+    this.#what = "value";
+    this.#patches = [];
+    this.#expiresIn = expiresIn;
+    this.#keepsExpiry = false;
+    this.#shared = false;
+  }
+
+  delete(): void {
+    this.#value = undefined;
+    this.#what = "deleted";
+    this.#patches = [];
+    this.#expiresIn = undefined;
+    this.#keepsExpiry = false;
+    this.#shared = false;
+  }
+
+  /** Deletes it if its time has come. */
+  expire(): void {
+    if (this.base.exists && this.#fault === undefined && this.before === undefined) this.delete();
+  }
+
+  /** The new value. Throws `STORE_NOT_FOUND` where there is nothing to begin with, and what the recipe throws. */
+  update(recipe: Recipe<T>, options: UpdateOptions<T> | undefined): T | Promise<T> {
+    const given = options?.expiresIn;
+    const expiresIn = given === undefined || given === null ? given : toMs("expiresIn", given);
+    const from = this.value ?? (options?.initial === undefined ? undefined : copyOf(options.initial));
+    if (from === undefined) throw new StoreNotFoundError(this.collection, this.key);
+    const [value, patches] = run(recipe, from);
+    const checked = this.#shape.check(value, this.key);
+    if (checked instanceof Promise) return checked.then((known) => this.#update(value, known, patches, expiresIn));
+    return this.#update(value, checked, patches, expiresIn);
+  }
+
+  /** `checked` is what the schema has made of the recipe's value. */
+  #update(value: T, checked: T, patches: readonly Patch[], expiresIn: number | null | undefined): T {
+    if (expiresIn !== undefined) this.#expiresIn = expiresIn;
+    if (checked === this.#value) return checked;
+    let whole = this.#value === undefined || this.#what === "value" || checked !== value;
+    for (const patch of patches) {
+      if (patch.path.length === 0) whole = true;
+      if (patch.op !== "remove" && checkValue(patch.value, pathOf(patch))) this.#shared = true;
+      if (!whole && !keepsIdentity(this.#value, patch)) whole = true;
+    }
+    this.#value = checked === value ? value : copyOf(checked);
+    this.#what = whole ? "value" : "patches";
+    this.#patches = whole ? [] : [...this.#patches, ...patches];
+    return this.#value;
+  }
+
+  /** The change for the log, without its indexes. */
+  change(values: Values): ObjectChange {
+    const { base } = this;
+    const { version } = this.#shape;
+    const change = new ObjectChange(this.collection, this.key);
+    change.valueVersion = version;
+    change.isFirst = !base.exists;
+    change.what = this.#what;
+    if (this.#what === "patches") {
+      // Patches of what was brought up to a newer version say nothing of what is in the log.
+      const bytes = base.version === version ? values.encode(packPatches(this.#patches)) : undefined;
+      if (bytes === undefined || wholeDue(base, bytes.length)) change.what = "value";
+      else change.bytes = bytes;
+    }
+    if (change.what === "value") change.bytes = values.encode(this.#value);
+    if (change.bytes !== undefined && !this.#shared) {
+      change.next = this.#value;
+      change.hasNext = true;
+    }
+    if (this.#expiresIn === null) change.neverExpires = true;
+    else if (this.#expiresIn !== undefined) change.expiresIn = Math.max(1, this.#expiresIn);
+    else if (change.what === "value" && this.#keepsExpiry && base.expiresAt !== Infinity)
+      change.expiresAt = base.expiresAt;
+    return change;
+  }
+}
+
+function copyOf<T>(value: T): T {
+  if (value === undefined)
+    throw new TypeError("undefined cannot be stored, it means that there is no object; delete() it");
+  return copyValue(value);
+}
+
+function run<T>(recipe: Recipe<T>, from: T): readonly [T, Patch[]] {
+  const produce = immer.produceWithPatches as unknown as (from: T, recipe: (draft: T) => unknown) => [T, Patch[]];
+  const [value, patches] = produce(from, (draft) => synchronous((recipe as (draft: T) => unknown)(draft)));
+  if (value === undefined) throw new TypeError("a recipe made the value undefined; delete() the object instead");
+  return [value, patches];
+}
+
+function synchronous(result: unknown): unknown {
+  if (typeof (result as { then?: unknown } | null | undefined)?.then !== "function") return result;
+  (result as PromiseLike<unknown>).then(undefined, () => undefined);
+  throw new TypeError(
+    "a recipe is async; await what it needs before update(), since the recipe itself may run several times",
+  );
+}
+
+function pathOf({ path }: Patch): string {
+  return path.map((step) => `.${typeof step === "object" ? show(step) : String(step)}`).join("");
+}
+
+/** Patches name members of a Set and keys of a Map themselves: objects among those are others once they have been in the log. */
+function keepsIdentity(value: unknown, { path, value: member }: Patch): boolean {
+  if (path.some((step) => typeof step === "object" && step !== null)) return false;
+  if (typeof member !== "object" || member === null) return true;
+  let at = value;
+  for (const step of path.slice(0, -1)) {
+    if (at instanceof Set) return false;
+    at = at instanceof Map ? at.get(step) : (at as Record<string, unknown> | undefined)?.[step];
+  }
+  return !(at instanceof Set);
+}

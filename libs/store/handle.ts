@@ -1,0 +1,126 @@
+/** What the parts of one handle of a collection share: what is stored, how this process sees values, and its indexes. */
+import type { SeqNum } from "../../core/index.js";
+import type { Commit } from "../commit.js";
+import { StoreDamagedError } from "../errors.js";
+import type { Version } from "../replica.js";
+import { collectionTag, definitionTag, objectTag } from "../tags.js";
+import type { View } from "../views.js";
+import { Draft } from "./draft.js";
+import { buildIndexes, type BuildOptions } from "./index-build.js";
+import type { Claims, Indexes } from "./indexes.js";
+import type { KeysState } from "./keys.js";
+import { absent, type ObjectState } from "./object.js";
+import type { Shape } from "./schema.js";
+import type { StoredCollection } from "./stored.js";
+
+export class Handle<T> {
+  readonly stored: StoredCollection;
+  readonly shape: Shape<T>;
+  readonly indexes: Indexes<T>;
+  /** Writes the entries of one object. */
+  reindex!: (key: string) => Promise<unknown>;
+  readonly #tag: string;
+  readonly #definitionTag: string;
+  #building: Promise<void> | undefined;
+
+  constructor(stored: StoredCollection, shape: Shape<T>, indexes: Indexes<T>) {
+    this.stored = stored;
+    this.shape = shape;
+    this.indexes = indexes;
+    this.#tag = collectionTag(stored.name);
+    this.#definitionTag = definitionTag(stored.name);
+  }
+
+  get name(): string {
+    return this.stored.name;
+  }
+
+  /** Resolves when the feed runs. */
+  openForReads(): Promise<void> {
+    return this.stored.book.following();
+  }
+
+  /** Opens what is needed to write: who changes an object in a collection with indexes needs its keys. */
+  async openForWrites(): Promise<void> {
+    const { stored } = this;
+    await this.openForReads();
+    await stored.definitions.open();
+    if (this.indexes.size > 0) await this.openIndexes();
+    else if (stored.definitions.current!.state.size > 0) await stored.openKeys();
+  }
+
+  /** Opens the keys, and sees to it that the indexes which this handle declares exist and miss nothing. */
+  async openIndexes(options: BuildOptions = {}): Promise<void> {
+    const { stored } = this;
+    await this.openForReads();
+    await stored.definitions.open();
+    await stored.openKeys();
+    if (!this.areIndexesWhole) await this.#build(options);
+  }
+
+  async #build(options: BuildOptions): Promise<void> {
+    this.#building ??= buildIndexes(this.stored, this.indexes.names, this.reindex, options);
+    try {
+      await this.#building;
+    } finally {
+      this.#building = undefined;
+    }
+  }
+
+  /** All that a write of any object needs is open. */
+  get isOpen(): boolean {
+    const { definitions, keys } = this.stored;
+    const known = definitions.current;
+    return known !== undefined && (keys.current !== undefined || (known.state.size === 0 && this.indexes.size === 0));
+  }
+
+  /** The same, and no object misses entries of the indexes that this handle declares. */
+  get isReady(): boolean {
+    return this.isOpen && this.areIndexesWhole;
+  }
+
+  get areIndexesWhole(): boolean {
+    if (this.indexes.size === 0) return true;
+    const state = this.stored.keys.current?.state;
+    return this.indexes.names.every((name) => state?.indexes.get(name)?.missing === 0);
+  }
+
+  /** The keys as of now, where a write needs them. */
+  get keys(): KeysState | undefined {
+    const { definitions, keys } = this.stored;
+    return definitions.current!.state.size === 0 ? undefined : keys.current!.state;
+  }
+
+  /** What a write begins with. Throws `STORE_VERSION`. Of a damaged object it is only known that it is there. */
+  draft({ state, fault }: Version<ObjectState>, key: string, time: number): Draft<T> | Promise<Draft<T>> {
+    if (fault !== undefined) {
+      const base = { base: { ...absent, exists: true }, fault };
+      return new Draft<T>(this.name, key, base, undefined, this.shape);
+    }
+    const before = state.expiresAt <= time ? undefined : this.shape.seen(state, key);
+    const draft = (known: T | undefined): Draft<T> =>
+      new Draft(this.name, key, { base: state, fault }, known, this.shape);
+    return before instanceof Promise ? before.then(draft) : draft(before);
+  }
+
+  /** What a read finds. Throws `STORE_DAMAGED` and `STORE_VERSION`. */
+  value({ state, fault }: Version<ObjectState>, key: string, time: number): T | undefined | Promise<T | undefined> {
+    if (fault !== undefined) throw new StoreDamagedError(this.name, key, fault);
+    return state.expiresAt <= time ? undefined : this.shape.seen(state, key);
+  }
+
+  /** Adds what becomes of an object to a commit, with the tags that concern it. `keys` are as of `at`. */
+  addChange(commit: Commit, draft: Draft<T>, keys: KeysState | undefined, at: View, claims: Claims): void {
+    const change = draft.change(this.stored.book.values);
+    commit.parts.push(change);
+    commit.tag(objectTag(this.name, draft.key));
+    commit.tag(this.#tag);
+    if (keys !== undefined) this.indexes.mark(change, draft.value, keys, commit, at, claims);
+  }
+
+  /** Refuses the commit if an object, or which indexes there are, is not as it was at a position. */
+  guard(commit: Commit, key: string, position: SeqNum): void {
+    commit.unless(objectTag(this.name, key), position);
+    commit.unless(this.#definitionTag, position);
+  }
+}

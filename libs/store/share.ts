@@ -1,0 +1,176 @@
+/** A collection's share in a transaction: what was read and written of it, at the position of the transaction. */
+import { collectionTag, entryTag, anyEntryTag, checkKey, objectTag } from "../tags.js";
+import type { Commit } from "../commit.js";
+import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions } from "../objects.js";
+import type { ObjectsShare } from "../transaction.js";
+import type { View } from "../views.js";
+import type { Draft } from "./draft.js";
+import type { Handle } from "./handle.js";
+import { entryOf, isExpired } from "./indexes.js";
+import { keysWith, type KeysState } from "./keys.js";
+import { checkScan, keysIn } from "./scan.js";
+
+export class Share<T> implements ObjectsShare<T> {
+  readonly #handle: Handle<T>;
+  readonly #view: View;
+  readonly #drafts = new Map<string, Draft<T>>();
+  /** By key, where something is under way: what must be through before the next operation on it. */
+  readonly #pending = new Map<string, Promise<unknown>>();
+  /** Tags that what was looked for depends on. */
+  readonly #looked = new Set<string>();
+
+  constructor(handle: Handle<T>, view: View) {
+    this.#handle = handle;
+    this.#view = view;
+  }
+
+  async get(key: string): Promise<T | undefined> {
+    const draft = this.#drafts.get(key);
+    if (draft !== undefined && this.#pending.size === 0) return draft.value;
+    return this.#do(key, ({ value }) => value);
+  }
+
+  async put(key: string, value: T, options?: PutOptions): Promise<void> {
+    return this.#do(key, (draft) => draft.put(value, options));
+  }
+
+  async update(key: string, recipe: Recipe<T>, options?: UpdateOptions<T>): Promise<T> {
+    return this.#do(key, (draft) => draft.update(recipe, options));
+  }
+
+  async delete(key: string): Promise<void> {
+    return this.#do(key, (draft) => draft.delete());
+  }
+
+  /** Operations on one object take place in the order in which they were called. */
+  #do<R>(key: string, run: (draft: Draft<T>) => R | Promise<R>): R | Promise<R> {
+    const pending = this.#pending.get(key);
+    let result: R | Promise<R>;
+    if (pending !== undefined) result = pending.then(async () => run(await this.#draft(key)));
+    else {
+      const draft = this.#draft(key);
+      result = draft instanceof Promise ? draft.then(run) : run(draft);
+    }
+    if (!(result instanceof Promise)) return result;
+    const settled = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#pending.set(key, settled);
+    void settled.then(() => {
+      if (this.#pending.get(key) === settled) this.#pending.delete(key);
+    });
+    return result;
+  }
+
+  #draft(key: string): Draft<T> | Promise<Draft<T>> {
+    const known = this.#drafts.get(key);
+    if (known !== undefined) return known;
+    checkKey(key);
+    const { stored } = this.#handle;
+    const { position, time } = this.#view;
+    const version = stored.at(key, position);
+    const draft =
+      version instanceof Promise
+        ? version.then((opened) => this.#handle.draft(opened, key, time))
+        : this.#handle.draft(version, key, time);
+    return draft instanceof Promise ? draft.then((made) => this.#keep(made)) : this.#keep(draft);
+  }
+
+  #keep(draft: Draft<T>): Draft<T> {
+    const known = this.#drafts.get(draft.key);
+    if (known !== undefined) return known;
+    this.#drafts.set(draft.key, draft);
+    return draft;
+  }
+
+  async find(index: string, value: IndexValue): Promise<Found<T>[]> {
+    const { indexes, stored, name } = this.#handle;
+    indexes.checkName(index);
+    const entry = entryOf(value, index);
+    await this.#handle.openIndexes();
+    this.#looked.add(entryTag(name, index, entry)).add(anyEntryTag(name, index));
+    const { state, fault } = stored.keys.at(this.#view.position);
+    if (fault !== undefined) throw fault;
+    const found = state.indexes.get(index);
+    const keys = new Set(found === undefined ? [] : keysWith(found, entry));
+    if (found === undefined || found.missing > 0) for (const key of missing(state, index)) keys.add(key);
+    for (const [key, draft] of this.#drafts) if (draft.changed) keys.add(key);
+    const result: Found<T>[] = [];
+    for (const key of [...keys].sort(compare)) {
+      if (isExpired(state.keys.get(key), this.#view.time) && this.#drafts.get(key)?.changed !== true) continue;
+      const known = await this.get(key);
+      if (known !== undefined && indexes.entries(index, known).includes(entry)) result.push({ key, value: known });
+    }
+    return result;
+  }
+
+  async *scan(options: ScanOptions = {}): AsyncIterableIterator<Found<T>> {
+    for await (const key of this.keys(options)) {
+      const draft = this.#drafts.get(key);
+      const value = draft === undefined ? await this.#read(key) : draft.value;
+      if (value !== undefined) yield { key, value };
+    }
+  }
+
+  async *keys(options: ScanOptions = {}): AsyncIterableIterator<string> {
+    checkScan(options);
+    const { stored } = this.#handle;
+    await this.#handle.openForReads();
+    await stored.openKeys();
+    this.#looked.add(collectionTag(this.#handle.name));
+    const { state, fault } = stored.keys.at(this.#view.position);
+    if (fault !== undefined) throw fault;
+    const written = [...this.#drafts.values()]
+      .filter((draft) => draft.changed)
+      .map(({ key, value }) => ({ key, there: value !== undefined }));
+    yield* keysIn(state.keys, this.#view.time, options, written);
+  }
+
+  /** A value that is guarded by something else than its own tag. */
+  async #read(key: string): Promise<T | undefined> {
+    const { position, time } = this.#view;
+    return this.#handle.value(await this.#handle.stored.at(key, position), key, time);
+  }
+
+  prepare(commit: Commit, names: Set<string>): Promise<void> | undefined {
+    const changed: Draft<T>[] = [];
+    for (const draft of this.#drafts.values()) if (draft.changed) changed.push(draft);
+    if (changed.length === 0) return undefined;
+    if (this.#handle.isReady) this.#prepare(changed, commit, names);
+    else return this.#handle.openForWrites().then(() => this.#prepare(changed, commit, names));
+    return undefined;
+  }
+
+  #prepare(changed: readonly Draft<T>[], commit: Commit, names: Set<string>): void {
+    const { stored, keys } = this.#handle;
+    const known = keys === undefined ? undefined : stored.keys.at(this.#view.position).state;
+    const claims = { taken: new Map<string, string>(), rewritten: new Set(changed.map(({ key }) => key)) };
+    for (const draft of changed) {
+      this.#handle.addChange(commit, draft, known, this.#view, claims);
+      names.add(objectTag(this.#handle.name, draft.key));
+    }
+  }
+
+  guard(commit: Commit): void {
+    const { position } = this.#view;
+    for (const key of this.#drafts.keys()) this.#handle.guard(commit, key, position);
+    for (const tag of this.#looked) commit.unless(tag, position);
+  }
+
+  stale(): string | undefined {
+    for (const key of this.#drafts.keys()) {
+      const version = this.#handle.stored.peek(key);
+      if (version !== undefined && version.seqnum > this.#view.position) return objectTag(this.#handle.name, key);
+    }
+    return undefined;
+  }
+}
+
+function missing(state: KeysState, index: string): string[] {
+  const keys: string[] = [];
+  for (const [key, { entries }] of state.keys.entries()) if (entries?.has(index) !== true) keys.push(key);
+  return keys;
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -1,0 +1,224 @@
+/**
+ * What this process holds of the collections of a book: shared by all stores and handles on it, kept up to date by its feed.
+ *
+ * Objects are opened when they are asked for, and closed, least recently used first, when they take too many bytes. The keys
+ * of a collection are opened when somebody needs them: `keys`, `scan`, indexes, expiry, retention.
+ */
+import { LRUCache } from "lru-cache";
+import type { SeqNum } from "../../core/index.js";
+import type { Values } from "../codec.js";
+import { decodeCommit, type Part } from "../envelope.js";
+import type { Feed, Follower, Place } from "../feed.js";
+import { Replica, step, type Fold, type Version } from "../replica.js";
+import { collectionTag, definitionTag } from "../tags.js";
+import type { ObjectChange } from "./change.js";
+import { IndexDefinition, storeParts } from "./change.js";
+import { emptyKeys, KeysFold, type KeysState } from "./keys.js";
+import { loadKeys } from "./keys-checkpoint.js";
+import { ObjectFold, stateBytes, type ObjectState } from "./object.js";
+
+export type ObjectReplica = Replica<ObjectState, ObjectChange>;
+export type KeysReplica = Replica<KeysState, ObjectChange | IndexDefinition>;
+export type DefinitionsReplica = Replica<ReadonlySet<string>, IndexDefinition>;
+
+/** Somebody who looks after a collection in the background. */
+export interface Watcher {
+  changed(part: ObjectChange | IndexDefinition, place: Place): void;
+  keysOpened(): void;
+}
+
+/** Default bytes of the open objects of one collection. */
+export const defaultCacheBytes = 64 * 1024 * 1024;
+
+const books = new WeakMap<Feed, StoredBook>();
+
+export class StoredBook implements Follower {
+  readonly feed: Feed;
+  readonly values: Values;
+  readonly #collections = new Map<string, StoredCollection>();
+  #stores = 0;
+  #following: Promise<void> | undefined;
+
+  private constructor(feed: Feed, values: Values) {
+    this.feed = feed;
+    this.values = values;
+  }
+
+  /** That of a feed; `values` are those of the first store on it. */
+  static of(feed: Feed, values: Values): StoredBook {
+    let book = books.get(feed);
+    if (book === undefined) books.set(feed, (book = new StoredBook(feed, values)));
+    book.#stores++;
+    return book;
+  }
+
+  /** One store less. What nobody holds any more costs nothing. */
+  leave(): void {
+    if (--this.#stores > 0) return;
+    this.feed.unfollow(this);
+    books.delete(this.feed);
+    for (const collection of this.#collections.values()) collection.close();
+    this.#collections.clear();
+  }
+
+  /** Resolves when the feed runs. */
+  following(): Promise<void> {
+    return (this.#following ??= this.feed.follow(this));
+  }
+
+  collection(name: string, cacheBytes: number): StoredCollection {
+    let collection = this.#collections.get(name);
+    if (collection === undefined)
+      this.#collections.set(name, (collection = new StoredCollection(this, name, cacheBytes)));
+    return collection;
+  }
+
+  follow(parts: Part[], place: Place): void {
+    for (const part of storeParts(parts)) this.#collections.get(part.collection)?.apply(part, place);
+  }
+
+  end(): void {
+    for (const collection of this.#collections.values()) collection.close();
+  }
+}
+
+const definitionsFold: Fold<ReadonlySet<string>, IndexDefinition> = {
+  apply(known, { index, dropped }) {
+    const next = new Set(known);
+    if (dropped) next.delete(index);
+    else next.add(index);
+    return next;
+  },
+  isWhole: () => false,
+};
+const keysFold = new KeysFold();
+
+export class StoredCollection {
+  readonly book: StoredBook;
+  readonly name: string;
+  readonly fold: ObjectFold;
+  readonly definitions: DefinitionsReplica;
+  readonly keys: KeysReplica;
+  /** Bytes of records that this process has seen of the collection since it last looked after its retention. */
+  seenBytes = 0;
+  readonly watchers = new Set<Watcher>();
+  readonly #objects: LRUCache<string, ObjectReplica>;
+
+  constructor(book: StoredBook, name: string, cacheBytes: number) {
+    this.book = book;
+    this.name = name;
+    this.fold = new ObjectFold(book.values);
+    this.definitions = new Replica(book.feed, definitionsFold, (upTo, oldest) => this.#loadDefinitions(upTo, oldest));
+    this.keys = new Replica(book.feed, keysFold, (upTo, oldest) => this.#loadKeys(upTo, oldest));
+    this.#objects = new LRUCache({
+      maxSize: cacheBytes,
+      sizeCalculation: (object) => Math.min(cacheBytes, objectBytes(object)),
+      dispose: (object) => object.close(),
+    });
+  }
+
+  get feed(): Feed {
+    return this.book.feed;
+  }
+
+  async openKeys(): Promise<void> {
+    if (this.keys.current !== undefined) return;
+    await this.keys.open();
+    for (const watcher of this.watchers) watcher.keysOpened();
+  }
+
+  /** An object as it is now, if it is open. */
+  peek(key: string): Version<ObjectState> | undefined {
+    return this.#objects.get(key)?.current;
+  }
+
+  /** An open object. */
+  async object(key: string): Promise<ObjectReplica> {
+    for (;;) {
+      let object = this.#objects.get(key);
+      if (object === undefined) {
+        object = new Replica(this.feed, this.fold, this.fold.reader(this.feed.book, this.name, key));
+        this.#objects.set(key, object);
+      }
+      await object.open();
+      if (object.closed) {
+        if (this.feed.fault !== undefined) throw this.feed.fault;
+        // It was pushed out while it was read.
+        continue;
+      }
+      this.#objects.set(key, object);
+      return object;
+    }
+  }
+
+  /** An object as it was at a view's position. */
+  at(key: string, position: SeqNum): Version<ObjectState> | Promise<Version<ObjectState>> {
+    const object = this.#objects.get(key);
+    if (object?.current !== undefined) return object.at(position);
+    return this.object(key).then((opened) => (opened.closed ? this.at(key, position) : opened.at(position)));
+  }
+
+  apply(part: ObjectChange | IndexDefinition, place: Place): void {
+    this.keys.apply(part, place);
+    if (part instanceof IndexDefinition) this.definitions.apply(part, place);
+    else {
+      const object = this.#objects.peek(part.key);
+      if (object !== undefined) {
+        const before = object.current === undefined ? 0 : objectBytes(object);
+        object.apply(part, place);
+        if (before > 0 && objectBytes(object) > 1.25 * before) this.#objects.set(part.key, object);
+      }
+    }
+    this.seenBytes += place.size;
+    for (const watcher of this.watchers) watcher.changed(part, place);
+  }
+
+  close(): void {
+    this.#objects.clear();
+    this.keys.close();
+    this.definitions.close();
+  }
+
+  async #loadDefinitions(upTo: SeqNum, oldest: SeqNum): Promise<Version<ReadonlySet<string>>[]> {
+    let version: Version<ReadonlySet<string>> = { seqnum: 0, state: new Set<string>() };
+    const versions = [version];
+    for await (const record of this.feed.book.read({ tag: definitionTag(this.name), to: upTo })) {
+      for (const part of storeParts(decodeCommit(record.data))) {
+        if (!(part instanceof IndexDefinition) || part.collection !== this.name) continue;
+        version = step(definitionsFold, version, part, record, true);
+        if (record.seqnum <= oldest) versions[0] = version;
+        else versions.push(version);
+      }
+    }
+    return versions;
+  }
+
+  async #loadKeys(upTo: SeqNum, oldest: SeqNum): Promise<Version<KeysState>[]> {
+    const { book } = this.feed;
+    const origin = await loadKeys(book, this.name);
+    let version: Version<KeysState> = { seqnum: origin.covered, state: origin.state };
+    const versions = [version];
+    if (origin.covered > oldest) {
+      const fault = new Error(
+        `the keys of "${this.name}" are not known any more as of ${oldest}, before ${origin.covered}`,
+      );
+      versions.unshift({ seqnum: 0, state: emptyKeys(), fault });
+    }
+    const tag = collectionTag(this.name);
+    const from = origin.covered === 0 ? 0 : origin.covered + 1;
+    for await (const record of book.read({ tag, from, to: upTo })) {
+      for (const part of storeParts(decodeCommit(record.data))) {
+        if (part.collection !== this.name) continue;
+        const kept = record.seqnum > oldest && version.seqnum < record.seqnum;
+        version = step(keysFold, version, part, record, kept);
+        if (kept) versions.push(version);
+        else versions[versions.length - 1] = version;
+      }
+    }
+    return versions;
+  }
+}
+
+function objectBytes(object: ObjectReplica): number {
+  return object.current === undefined ? 1 : stateBytes(object.current.state);
+}

@@ -1,0 +1,132 @@
+/**
+ * Plain writes: each a commit of its own, except that those which come while one is under way for the same object become one
+ * record (S5). What is refused runs again on what is there now.
+ */
+import type { AppendResult, SeqNum } from "../../core/index.js";
+import { Commit } from "../commit.js";
+import { StoreConflictError } from "../errors.js";
+import { backOff, isInTransaction } from "../transaction.js";
+import { objectTag } from "../tags.js";
+import type { Draft } from "./draft.js";
+import type { Handle } from "./handle.js";
+
+const attemptsMax = 100;
+const hastyAttempts = 3;
+
+interface Edit<T> {
+  readonly run: (draft: Draft<T>) => unknown;
+  /** What `run` gave. */
+  result: unknown;
+  resolve(written: Written<unknown>): void;
+  reject(error: unknown): void;
+}
+
+export interface Written<R> {
+  readonly result: R;
+  readonly seqnum: SeqNum;
+}
+
+export class Writes<T> {
+  readonly #handle: Handle<T>;
+  /** By key, where a commit is under way: the edits that wait for it. */
+  readonly #waiting = new Map<string, Edit<T>[]>();
+
+  constructor(handle: Handle<T>) {
+    this.#handle = handle;
+  }
+
+  /** Edits an object and commits it. What `run` throws comes back, and the object is as before. */
+  write<R>(key: string, run: (draft: Draft<T>) => R | Promise<R>): Promise<Written<R>> {
+    if (this.#handle.isReady) return this.#write(key, run);
+    return this.#handle.openForWrites().then(() => this.#write(key, run));
+  }
+
+  /** Writes down the entries of an object; also while others wait for all of them. */
+  reindex(key: string): Promise<unknown> {
+    return this.#write(key, (draft) => draft.reindex());
+  }
+
+  #write<R>(key: string, run: (draft: Draft<T>) => R | Promise<R>): Promise<Written<R>> {
+    return new Promise<Written<R>>((resolve, reject) => {
+      const edit = { run, result: undefined, resolve, reject } as unknown as Edit<T>;
+      const waiting = this.#waiting.get(key);
+      if (waiting !== undefined) waiting.push(edit);
+      else {
+        this.#waiting.set(key, []);
+        void this.#drain(key, [edit]);
+      }
+    });
+  }
+
+  async #drain(key: string, edits: Edit<T>[]): Promise<void> {
+    const waiting = this.#waiting.get(key)!;
+    for (; edits.length > 0; edits = waiting.splice(0)) {
+      try {
+        await this.#commit(key, edits);
+      } catch (error) {
+        // Those that go together must not fail for one another.
+        if (edits.length === 1) edits[0]!.reject(error);
+        else await this.#alone(key, edits);
+      }
+    }
+    this.#waiting.delete(key);
+  }
+
+  /** Commits one after the other. */
+  async #alone(key: string, edits: readonly Edit<T>[]): Promise<void> {
+    for (const edit of edits) await this.#commit(key, [edit]).catch((error: unknown) => edit.reject(error));
+  }
+
+  async #commit(key: string, edits: Edit<T>[]): Promise<void> {
+    const { stored } = this.#handle;
+    const { turns } = stored.feed;
+    const names = [objectTag(stored.name, key)];
+    // Inside a transaction, its own might be the turn that would be waited for.
+    const waits = !isInTransaction();
+    if (waits && !turns.tryTake(names)) await turns.take(names[0]!);
+    try {
+      for (let attempt = 1; ; attempt++) {
+        if (await this.#attempt(key, edits)) return;
+        await stored.feed.sync();
+        if (attempt >= attemptsMax) throw new StoreConflictError(`a write of "${key}" in "${stored.name}"`, attempt);
+        if (attempt > hastyAttempts) await backOff(stored.feed, attempt - hastyAttempts, undefined);
+      }
+    } finally {
+      if (waits) turns.give(names);
+    }
+  }
+
+  /** False if it was refused. */
+  async #attempt(key: string, edits: Edit<T>[]): Promise<boolean> {
+    const handle = this.#handle;
+    const { stored } = handle;
+    let version = handle.isOpen ? stored.peek(key) : undefined;
+    while (version === undefined) {
+      if (!handle.isOpen) await handle.openForWrites();
+      version = (await stored.object(key)).current;
+    }
+    const at = stored.feed.now();
+    const opened = handle.draft(version, key, at.time);
+    const draft = opened instanceof Promise ? await opened : opened;
+    for (const edit of edits.slice()) {
+      try {
+        edit.result = edit.run(draft);
+        if (edit.result instanceof Promise) edit.result = await edit.result;
+      } catch (error) {
+        edits.splice(edits.indexOf(edit), 1);
+        edit.reject(error);
+      }
+    }
+    if (!draft.changed) {
+      for (const edit of edits) edit.resolve({ result: edit.result, seqnum: at.position });
+      return true;
+    }
+    const commit = new Commit();
+    handle.addChange(commit, draft, handle.keys, at, { taken: new Map(), rewritten: new Set() });
+    handle.guard(commit, key, at.position);
+    const appended: AppendResult = await commit.append(stored.feed);
+    if (!appended.ok) return false;
+    for (const edit of edits) edit.resolve({ result: edit.result, seqnum: appended.seqnum });
+    return true;
+  }
+}

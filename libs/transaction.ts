@@ -1,0 +1,291 @@
+/**
+ * The one transaction of all libraries: reads at one position, writes in one append, and runs again when something that it
+ * read was changed meanwhile.
+ *
+ * T1  It reads at the position of its view and sees its own writes. Every condition of its commit has that position as `after`.
+ * T2  A commit is one append. If its function throws, nothing is in the log.
+ * T3  What only reads appends nothing and conflicts with nobody.
+ * T4  Run again, it has the turn of all that it wrote before: those of one process do not refuse each other twice.
+ *
+ * Libraries take part through `Participant`; they know the transaction, it does not know them.
+ */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { abortedError, onAbort, type LogBook, type SeqNum } from "../core/index.js";
+import { Commit } from "./commit.js";
+import { StoreConflictError } from "./errors.js";
+import { Feed } from "./feed.js";
+import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions } from "./objects.js";
+import type { View } from "./views.js";
+
+/** One thing's share in a transaction. */
+export interface Participant {
+  /** Adds the parts and tags of what it writes, and the names to have the turn of (`Turns`). */
+  prepare(commit: Commit, names: Set<string>): Promise<void> | undefined;
+  /** Adds the conditions: all that it has read or writes. Called when anybody has something to commit. */
+  guard(commit: Commit): void;
+  /** A name of what it read and that was changed since; undefined if there is none. */
+  stale(): string | undefined;
+}
+
+/** How something takes part: makes its share when it is used for the first time. */
+export const join = Symbol("join");
+
+export interface TransactionOptions {
+  /** Ends the waiting; a commit under way may still take place. */
+  readonly signal?: AbortSignal | undefined;
+  /** Runs at most so many times. Default 50. */
+  readonly attempts?: number | undefined;
+}
+
+/** Objects that take part in a transaction: a collection of BokiStore. */
+export interface TransactionalObjects<T> {
+  [join](tx: Transaction): ObjectsShare<T>;
+}
+
+/** What a transaction can do with the objects of a collection. */
+export interface ObjectsShare<T> extends Participant {
+  get(key: string): Promise<T | undefined>;
+  put(key: string, value: T, options?: PutOptions): Promise<void>;
+  update(key: string, recipe: Recipe<T>, options?: UpdateOptions<T>): Promise<T>;
+  delete(key: string): Promise<void>;
+  find(index: string, value: IndexValue): Promise<Found<T>[]>;
+  scan(options?: ScanOptions): AsyncIterableIterator<Found<T>>;
+  keys(options?: ScanOptions): AsyncIterableIterator<string>;
+}
+
+/**
+ * What the function of a transaction gets. Writes need not be awaited: they are through before the commit, and one that fails
+ * ends the transaction, caught or not. Used after the end of its function, it gives a TypeError.
+ */
+export class Transaction {
+  readonly feed: Feed;
+  readonly view: View;
+  readonly #shares = new Map<object, Participant>();
+  readonly #underWay = new Set<Promise<unknown>>();
+  #fault: { readonly error: unknown } | undefined;
+  #ended = false;
+
+  constructor(feed: Feed) {
+    this.feed = feed;
+    this.view = feed.view();
+  }
+
+  /** The position that it reads at, inclusive. */
+  get position(): SeqNum {
+    return this.view.position;
+  }
+
+  /** The value of an object, frozen; undefined where there is none. */
+  get<T>(objects: TransactionalObjects<T>, key: string): Promise<T | undefined> {
+    return this.#track(() => objects[join](this).get(key), false);
+  }
+
+  async has<T>(objects: TransactionalObjects<T>, key: string): Promise<boolean> {
+    return (await this.get(objects, key)) !== undefined;
+  }
+
+  /** Values in the order of the keys, undefined where there is none. */
+  getAll<T>(objects: TransactionalObjects<T>, keys: readonly string[]): Promise<(T | undefined)[]> {
+    return Promise.all(keys.map((key) => this.get(objects, key)));
+  }
+
+  put<T>(objects: TransactionalObjects<T>, key: string, value: T, options?: PutOptions): Promise<void> {
+    return this.#track(() => objects[join](this).put(key, value, options));
+  }
+
+  /** Changes an object by an immer recipe. Gives the new value. `STORE_NOT_FOUND` where there is none and no `initial`. */
+  update<T>(objects: TransactionalObjects<T>, key: string, recipe: Recipe<T>, options?: UpdateOptions<T>): Promise<T> {
+    return this.#track(() => objects[join](this).update(key, recipe, options));
+  }
+
+  delete<T>(objects: TransactionalObjects<T>, key: string): Promise<void> {
+    return this.#track(() => objects[join](this).delete(key));
+  }
+
+  /** Objects with an entry in an index, in the order of their keys. */
+  find<T>(objects: TransactionalObjects<T>, index: string, value: IndexValue): Promise<Found<T>[]> {
+    return this.#track(() => objects[join](this).find(index, value), false);
+  }
+
+  /** Objects in the order of their keys, with what this transaction has written. */
+  scan<T>(objects: TransactionalObjects<T>, options?: ScanOptions): AsyncIterableIterator<Found<T>> {
+    this.#check();
+    return objects[join](this).scan(options);
+  }
+
+  keys<T>(objects: TransactionalObjects<T>, options?: ScanOptions): AsyncIterableIterator<string> {
+    this.#check();
+    return objects[join](this).keys(options);
+  }
+
+  /** For participants: the share of `owner`, made when it is used for the first time. */
+  share<S extends Participant>(owner: object, book: LogBook, make: () => S): S {
+    const found = this.#shares.get(owner);
+    if (found !== undefined) return found as S;
+    if (book.log !== this.feed.book.log || book.name !== this.feed.book.name) {
+      throw new TypeError(
+        `a transaction of book "${this.feed.book.name}" cannot use what is in book "${book.name}"; keep what changes together in one book of one opened log`,
+      );
+    }
+    const share = make();
+    this.#shares.set(owner, share);
+    return share;
+  }
+
+  #check(): void {
+    if (this.#ended)
+      throw new TypeError("the transaction has ended; use `tx` only inside its function, and await what it gives");
+  }
+
+  /** Does something that must be through before the commit. The fault of a write ends the transaction, awaited or not. */
+  #track<T>(work: () => Promise<T>, writes = true): Promise<T> {
+    try {
+      this.#check();
+      const promise = work();
+      this.#underWay.add(promise);
+      promise.then(
+        () => this.#underWay.delete(promise),
+        (error: unknown) => {
+          this.#underWay.delete(promise);
+          if (writes) this.#fault ??= { error };
+        },
+      );
+      return promise;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** All operations are through. Throws the first fault of a write. */
+  async settle(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
+    this.#ended = true;
+    if (this.#fault !== undefined) throw this.#fault.error;
+  }
+
+  /** What it reads at is not kept any longer. */
+  end(): void {
+    this.#ended = true;
+    this.feed.views.close(this.view);
+  }
+
+  get shares(): Iterable<Participant> {
+    return this.#shares.values();
+  }
+}
+
+const attemptsMax = 50;
+/** Runs without a wait before them; then waits double from the first to the last, ms. */
+const hastyAttempts = 4;
+const waitMsMin = 1;
+const waitMsMax = 200;
+
+/** The transaction that a function runs in. Made with the first one: on Node before 24 it makes all promises slower. */
+let running: AsyncLocalStorage<Transaction> | undefined;
+
+/** Whether the code that asks runs inside a transaction. */
+export function isInTransaction(): boolean {
+  return running?.getStore() !== undefined;
+}
+
+/**
+ * Runs a function in a transaction until its commit is accepted, and gives what it gave.
+ *
+ * Rejects with what the function throws, and nothing is in the log then; with `STORE_CONFLICT` after `attempts`; with TypeError
+ * inside another transaction; and as `append` does.
+ */
+export async function transaction<T>(
+  book: LogBook,
+  body: (tx: Transaction) => Promise<T> | T,
+  { signal, attempts = attemptsMax }: TransactionOptions = {},
+): Promise<T> {
+  running ??= new AsyncLocalStorage<Transaction>();
+  if (running.getStore() !== undefined) {
+    throw new TypeError("a transaction inside a transaction; hand the `tx` of the outer one to the function instead");
+  }
+  const feed = await Feed.running(book);
+  let names: readonly string[] = [];
+  for (let attempt = 1; ; attempt++) {
+    if (signal?.aborted === true) throw abortedError(signal);
+    if (attempt > hastyAttempts) await backOff(feed, attempt - hastyAttempts, signal);
+    const run = new Attempt<T>(feed, names);
+    const outcome = await run.do(running, body, signal);
+    if (outcome.ok) return outcome.result;
+    if (attempt >= attempts) throw new StoreConflictError("a transaction", attempt);
+    names = outcome.names;
+  }
+}
+
+type Outcome<T> = { readonly ok: true; readonly result: T } | { readonly ok: false; readonly names: readonly string[] };
+
+/** One run of a transaction's function, with the turns of what the run before it wrote. */
+class Attempt<T> {
+  readonly #feed: Feed;
+  #held: readonly string[];
+
+  constructor(feed: Feed, names: readonly string[]) {
+    this.#feed = feed;
+    this.#held = names;
+  }
+
+  async do(
+    running: AsyncLocalStorage<Transaction>,
+    body: (tx: Transaction) => Promise<T> | T,
+    signal: AbortSignal | undefined,
+  ): Promise<Outcome<T>> {
+    const feed = this.#feed;
+    if (this.#held.length > 0) await feed.turns.takeAll(this.#held);
+    const tx = new Transaction(feed);
+    try {
+      const result = await running.run(tx, body, tx);
+      await tx.settle();
+      return await this.#commit(tx, result, signal);
+    } catch (error) {
+      await tx.settle().catch(() => undefined);
+      throw error;
+    } finally {
+      tx.end();
+      feed.turns.give(this.#held);
+    }
+  }
+
+  async #commit(tx: Transaction, result: T, signal: AbortSignal | undefined): Promise<Outcome<T>> {
+    const feed = this.#feed;
+    const commit = new Commit();
+    const names = new Set<string>();
+    for (const share of tx.shares) {
+      const prepared = share.prepare(commit, names);
+      if (prepared !== undefined) await prepared;
+    }
+    if (commit.parts.length === 0) return { ok: true, result };
+    for (const share of tx.shares) {
+      share.guard(commit);
+      const stale = share.stale();
+      if (stale !== undefined) return { ok: false, names: [...names.add(stale)] };
+    }
+    const missing = this.#held.length === 0 ? [...names] : [...names].filter((name) => !this.#held.includes(name));
+    // Who has the turn is about to change what this one has read.
+    if (!feed.turns.tryTake(missing)) return { ok: false, names: [...names] };
+    this.#held = this.#held.length === 0 ? missing : [...this.#held, ...missing];
+    const appended = await commit.append(feed, signal);
+    if (appended.ok) return { ok: true, result };
+    await feed.sync(signal);
+    return { ok: false, names: [...names.add(appended.conflict.tag)] };
+  }
+}
+
+/** Waits longer with each attempt, and never as long as others do. */
+export function backOff(feed: Feed, attempt: number, signal: AbortSignal | undefined): Promise<void> {
+  const { clock, random } = feed.book.log;
+  const ms = Math.min(waitMsMax, waitMsMin * 2 ** Math.min(20, attempt - 1)) * (0.5 + random() / 2);
+  return new Promise((resolve, reject) => {
+    const cancel = clock.setTimer(ms, () => {
+      stop();
+      resolve();
+    });
+    const stop = onAbort(signal, () => {
+      cancel();
+      reject(abortedError(signal!));
+    });
+  });
+}
