@@ -49,7 +49,7 @@ export {
   StoreUniqueError,
   type StoreErrorCode,
 } from "./errors.js";
-export type { Found, IndexValue, Mutable, PutOptions, Recipe, ScanOptions, UpdateOptions } from "./objects.js";
+export type { Found, IndexValue, Mutable, PutOptions, Recipe, ScanOptions, UpdateOptions, Waiting } from "./objects.js";
 export { transaction, type Transaction, type TransactionOptions } from "./transaction.js";
 export type { Collection, CollectionOptions } from "./store/collection.js";
 export type { BuildOptions, BuildProgress } from "./store/index-build.js";

@@ -21,6 +21,12 @@ export interface PutOptions {
   readonly expiresIn?: Duration | undefined;
 }
 
+/** Of what is done outside a transaction. */
+export interface Waiting {
+  /** Ends the waiting with `LOG_ABORTED`; the change may still take place. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 export interface UpdateOptions<T> {
   /** What the recipe begins with where there is no object. */
   readonly initial?: T | undefined;

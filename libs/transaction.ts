@@ -234,7 +234,7 @@ class Attempt<T> {
     signal: AbortSignal | undefined,
   ): Promise<Outcome<T>> {
     const feed = this.#feed;
-    if (this.#held.length > 0) await feed.turns.takeAll(this.#held);
+    if (this.#held.length > 0) await feed.turns.takeAll(this.#held, signal);
     const tx = new Transaction(feed);
     try {
       const result = await running.run(tx, body, tx);

@@ -2,38 +2,62 @@
  * Turns on names: who writes under a name while somebody else does waits until he is through, in order. They save work that
  * would be refused; that nothing goes wrong without them is the matter of conditions.
  */
+import { abortedError, onAbort } from "../core/index.js";
+
 export class Turns {
   /** Names in use, and who waits for them. */
-  readonly #waiting = new Map<string, (() => void)[]>();
-
-  isBusy(name: string): boolean {
-    return this.#waiting.has(name);
-  }
+  readonly #waiting = new Map<string, Set<() => void>>();
 
   /** All of the names, if all are free. */
   tryTake(names: readonly string[]): boolean {
     for (const name of names) if (this.#waiting.has(name)) return false;
-    for (const name of names) this.#waiting.set(name, []);
+    for (const name of names) this.#waiting.set(name, new Set());
     return true;
   }
 
-  /** One name, as soon as it is free. */
-  async take(name: string): Promise<void> {
+  /** One name, as soon as it is free. Rejects with `LOG_ABORTED`. */
+  async take(name: string, signal?: AbortSignal): Promise<void> {
     const waiting = this.#waiting.get(name);
-    if (waiting === undefined) this.#waiting.set(name, []);
-    else await new Promise<void>((resolve) => waiting.push(resolve));
+    if (waiting === undefined) {
+      this.#waiting.set(name, new Set());
+      return;
+    }
+    await new Promise<void>((resolve, reject) => {
+      const turn = (): void => {
+        stop();
+        resolve();
+      };
+      waiting.add(turn);
+      const stop = onAbort(signal, () => {
+        waiting.delete(turn);
+        reject(abortedError(signal!));
+      });
+    });
   }
 
   /** All of the names, one after the other: in the order of the names, so that no two wait for each other. */
-  async takeAll(names: readonly string[]): Promise<void> {
-    for (const name of [...names].sort()) await this.take(name);
+  async takeAll(names: readonly string[], signal?: AbortSignal): Promise<void> {
+    const taken: string[] = [];
+    try {
+      for (const name of [...names].sort()) {
+        await this.take(name, signal);
+        taken.push(name);
+      }
+    } catch (error) {
+      this.give(taken);
+      throw error;
+    }
   }
 
   give(names: readonly string[]): void {
     for (const name of names) {
-      const next = this.#waiting.get(name)!.shift();
+      const waiting = this.#waiting.get(name)!;
+      const [next] = waiting;
       if (next === undefined) this.#waiting.delete(name);
-      else next();
+      else {
+        waiting.delete(next);
+        next();
+      }
     }
   }
 }

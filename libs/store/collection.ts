@@ -1,10 +1,11 @@
 /** A collection of durable objects, as users see it. */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { checkOptions, show, type SeqNum } from "../../core/index.js";
+import { checkOptions, checkSignal, orAborted, show, type SeqNum } from "../../core/index.js";
 import { toMs, type Duration } from "../duration.js";
-import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions } from "../objects.js";
+import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions, Waiting } from "../objects.js";
 import { checkKey } from "../tags.js";
 import { join, Transaction, type ObjectsShare, type TransactionalObjects } from "../transaction.js";
+import type { Draft } from "./draft.js";
 import { Expiry } from "./expiry.js";
 import { Handle } from "./handle.js";
 import type { BuildOptions } from "./index-build.js";
@@ -14,7 +15,7 @@ import { Retention } from "./retention.js";
 import { Shape, type Migrate } from "./schema.js";
 import { Share } from "./share.js";
 import type { StoredCollection } from "./stored.js";
-import { Writes } from "./writes.js";
+import { type Written, Writes } from "./writes.js";
 
 export interface CollectionOptions<T> {
   /** Any Standard Schema (zod, valibot, arktype): checks values on write, and those of older versions on read. */
@@ -30,8 +31,9 @@ export interface CollectionOptions<T> {
 }
 
 const collectionOptions = new Set(["schema", "version", "migrate", "indexes", "retain"]);
-const putOptions = new Set(["expiresIn"]);
-const updateOptions = new Set(["initial", "expiresIn"]);
+const putOptions = new Set(["expiresIn", "signal"]);
+const updateOptions = new Set(["initial", "expiresIn", "signal"]);
+const waiting = new Set(["signal"]);
 
 export class Collection<T> implements TransactionalObjects<T> {
   readonly name: string;
@@ -105,11 +107,11 @@ export class Collection<T> implements TransactionalObjects<T> {
   }
 
   /** Stores a whole value, whatever was there. The value is copied. */
-  async put(key: string, value: T, options?: PutOptions): Promise<{ readonly seqnum: SeqNum }> {
+  async put(key: string, value: T, options?: PutOptions & Waiting): Promise<{ readonly seqnum: SeqNum }> {
     checkKey(key);
     checkOptions("put", options, putOptions);
     this.#check();
-    const { seqnum } = await this.#writes.write(key, (draft) => draft.put(value, options));
+    const { seqnum } = await this.#write(key, (draft) => draft.put(value, options), options);
     return { seqnum };
   }
 
@@ -119,19 +121,20 @@ export class Collection<T> implements TransactionalObjects<T> {
    * Rejects with `STORE_NOT_FOUND` where there is none and no `initial`, `STORE_INVALID`, `STORE_UNIQUE`, `STORE_CONFLICT` after
    * very many conflicts, and with what the recipe throws.
    */
-  async update(key: string, recipe: Recipe<T>, options?: UpdateOptions<T>): Promise<T> {
+  async update(key: string, recipe: Recipe<T>, options?: UpdateOptions<T> & Waiting): Promise<T> {
     checkKey(key);
     checkOptions("update", options, updateOptions);
     if (typeof recipe !== "function") throw new TypeError(`a recipe must be a function, not ${show(recipe)}`);
     this.#check();
-    return (await this.#writes.write(key, (draft) => draft.update(recipe, options))).result;
+    return (await this.#write(key, (draft) => draft.update(recipe, options), options)).result;
   }
 
   /** Removes an object; one that is not there is no fault. */
-  async delete(key: string): Promise<{ readonly seqnum: SeqNum }> {
+  async delete(key: string, options?: Waiting): Promise<{ readonly seqnum: SeqNum }> {
     checkKey(key);
+    checkOptions("delete", options, waiting);
     this.#check();
-    const { seqnum } = await this.#writes.write(key, (draft) => draft.delete());
+    const { seqnum } = await this.#write(key, (draft) => draft.delete(), options);
     return { seqnum };
   }
 
@@ -195,6 +198,15 @@ export class Collection<T> implements TransactionalObjects<T> {
     this.#closed = reason;
     await this.#expiry.close();
     await this.#retention.close();
+  }
+
+  async #write<R>(
+    key: string,
+    edit: (draft: Draft<T>) => R | Promise<R>,
+    options: Waiting | undefined,
+  ): Promise<Written<R>> {
+    checkSignal("signal", options?.signal);
+    return orAborted(this.#writes.write(key, edit), options?.signal);
   }
 
   #check(): void {

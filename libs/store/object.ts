@@ -199,8 +199,6 @@ export class ObjectFold implements Fold<ObjectState, ObjectChange> {
       await book.readPrev({ tag, upTo: oldest, head: true });
       return { seqnum: 0, state: absent };
     } catch (error) {
-      // With nothing behind it, what was trimmed was a deletion.
-      if (first === undefined) return { seqnum: 0, state: absent };
       if (error instanceof LogError && error.code === "LOG_TRIMMED") return { seqnum: 0, state: absent, fault: error };
       throw error;
     }
