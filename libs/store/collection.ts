@@ -1,6 +1,6 @@
 /** A collection of durable objects, as users see it. */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { checkOptions, checkSignal, orAborted, show, type SeqNum } from "../../core/index.js";
+import { abortedError, checkOptions, checkSignal, orAborted, show, type SeqNum } from "../../core/index.js";
 import { toMs, type Duration } from "../duration.js";
 import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions, Waiting } from "../objects.js";
 import { checkKey } from "../tags.js";
@@ -205,8 +205,10 @@ export class Collection<T> implements TransactionalObjects<T> {
     edit: (draft: Draft<T>) => R | Promise<R>,
     options: Waiting | undefined,
   ): Promise<Written<R>> {
-    checkSignal("signal", options?.signal);
-    return orAborted(this.#writes.write(key, edit), options?.signal);
+    const signal = options?.signal;
+    checkSignal("signal", signal);
+    if (signal?.aborted === true) throw abortedError(signal, "none");
+    return orAborted(this.#writes.write(key, edit), signal);
   }
 
   #check(): void {
