@@ -54,8 +54,9 @@ describe("values and codecs", () => {
     });
   }
 
-  it("what is large survives, with small values before and after it", () => {
-    const many = Array.from({ length: 70_000 }, (_, i) => i * 1000);
+  it("what is large survives, with small values before and after it", function () {
+    this.timeout(120_000);
+    const many = Array.from({ length: 2 ** 16 }, (_, i) => i * 1000);
     const large = {
       many,
       keys: Object.fromEntries(many.map((i) => [`k${i}`, i])),
@@ -65,7 +66,7 @@ describe("values and codecs", () => {
       bytes: new Uint8Array(70_000).fill(7),
       bigint: 3n ** 9000n,
     };
-    for (const codec of Object.values(codecs)) {
+    for (const codec of [messagePackCodec, jsonCodec]) {
       const before = codec.encode([1]);
       assert.deepEqual(codec.decode(codec.encode(large)), large);
       assert.deepEqual([codec.decode(before), codec.decode(codec.encode([2]))], [[1], [2]]);
