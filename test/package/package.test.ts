@@ -132,6 +132,7 @@ describe("package", function () {
       "node_modules/cli-progress",
       "node_modules/commander",
       "node_modules/emoji-regex",
+      "node_modules/immer",
       "node_modules/is-fullwidth-code-point",
       "node_modules/lru-cache",
       "node_modules/string-width",
