@@ -1,6 +1,7 @@
 /** A collection of durable objects, as users see it. */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { abortedError, checkOptions, checkSignal, orAborted, show, type SeqNum } from "../../core/index.js";
+import type { Values } from "../codec.js";
 import { toMs, type Duration } from "../duration.js";
 import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions, Waiting } from "../objects.js";
 import { checkKey } from "../tags.js";
@@ -46,7 +47,7 @@ export class Collection<T> implements TransactionalObjects<T> {
   #closed: (() => Error) | undefined;
 
   /** Made by `BokiStore.collection`. */
-  constructor(stored: StoredCollection, options: CollectionOptions<T>) {
+  constructor(stored: StoredCollection, values: Values, options: CollectionOptions<T>) {
     checkOptions("collection", options, collectionOptions);
     const { schema, version = 1, migrate, indexes = {}, retain = "1h" } = options;
     if (!Number.isInteger(version) || version < 1)
@@ -61,6 +62,7 @@ export class Collection<T> implements TransactionalObjects<T> {
     this.#stored = stored;
     this.#handle = new Handle(
       stored,
+      values,
       new Shape(stored.name, version, schema, migrate),
       new Indexes(stored.name, indexes),
     );

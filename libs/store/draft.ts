@@ -178,7 +178,8 @@ function pathOf({ path }: Patch): string {
 
 /** Patches name members of a Set and keys of a Map themselves: objects among those are others once they have been in the log. */
 function keepsIdentity(value: unknown, { path, value: member }: Patch): boolean {
-  if (path.some((step) => typeof step === "object" && step !== null)) return false;
+  // Nor does immer apply patches inside of a property with this name.
+  if (path.some((step) => (typeof step === "object" && step !== null) || step === "constructor")) return false;
   if (typeof member !== "object" || member === null) return true;
   let at = value;
   for (const step of path.slice(0, -1)) {

@@ -1,5 +1,6 @@
 /** What the parts of one handle of a collection share: what is stored, how this process sees values, and its indexes. */
 import type { SeqNum } from "../../core/index.js";
+import type { Values } from "../codec.js";
 import type { Commit } from "../commit.js";
 import { StoreDamagedError } from "../errors.js";
 import type { Version } from "../replica.js";
@@ -15,6 +16,8 @@ import type { StoredCollection } from "./stored.js";
 
 export class Handle<T> {
   readonly stored: StoredCollection;
+  /** What this handle writes. */
+  readonly values: Values;
   readonly shape: Shape<T>;
   readonly indexes: Indexes<T>;
   /** Writes the entries of one object. */
@@ -23,8 +26,9 @@ export class Handle<T> {
   readonly #definitionTag: string;
   #building: Promise<void> | undefined;
 
-  constructor(stored: StoredCollection, shape: Shape<T>, indexes: Indexes<T>) {
+  constructor(stored: StoredCollection, values: Values, shape: Shape<T>, indexes: Indexes<T>) {
     this.stored = stored;
+    this.values = values;
     this.shape = shape;
     this.indexes = indexes;
     this.#tag = collectionTag(stored.name);
@@ -111,7 +115,7 @@ export class Handle<T> {
 
   /** Adds what becomes of an object to a commit, with the tags that concern it. `keys` are as of `at`. */
   addChange(commit: Commit, draft: Draft<T>, keys: KeysState | undefined, at: View, claims: Claims): void {
-    const change = draft.change(this.stored.book.values);
+    const change = draft.change(this.values);
     commit.parts.push(change);
     commit.tag(objectTag(this.name, draft.key));
     commit.tag(this.#tag);

@@ -3,7 +3,8 @@ import type { LogBook, SeqNum } from "../../core/index.js";
 import { type CheckpointHead, checkpointPartBytes, lastCheckpoint, readCheckpoint } from "../checkpoint.js";
 import { messagePackCodec } from "../codec.js";
 import { versionError } from "../errors.js";
-import { emptyKeys, type KeyEntry, type KeysState, newTree, replaceEntry } from "./keys.js";
+import { emptyKeys, type KeyEntry, type KeysState, replaceEntry } from "./keys.js";
+import { newTree } from "./tree.js";
 
 /** Of the fold of the keys; a process does not go on from the state of a later one. */
 export const keysVersion = 1;

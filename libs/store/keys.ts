@@ -7,15 +7,11 @@
  *
  * The trees are persistent: a copy shares all that is not changed behind it.
  */
-import BTreeModule from "sorted-btree";
 import type { Place } from "../feed.js";
 import type { Fold } from "../replica.js";
 import type { ObjectChange } from "./change.js";
+import { newTree, type Tree } from "./tree.js";
 import { IndexDefinition } from "./change.js";
-
-// The package is CommonJS: its default export is a property of what Node imports.
-const BTree = BTreeModule.default;
-type BTree<K, V> = BTreeModule.default<K, V>;
 
 /** What is known of an object without its value. */
 export interface KeyEntry {
@@ -27,26 +23,21 @@ export interface KeyEntry {
 
 export interface IndexState {
   /** ENTRY 0 KEY, see `placeOf`. */
-  readonly places: BTree<string, undefined>;
+  readonly places: Tree<undefined>;
   /** Objects whose entries are missing. */
   missing: number;
 }
 
 export interface KeysState {
-  readonly keys: BTree<string, KeyEntry>;
+  readonly keys: Tree<KeyEntry>;
   readonly indexes: Map<string, IndexState>;
   /** Objects that expire, by EXPIRY 0 KEY. */
-  readonly expiries: BTree<string, undefined>;
+  readonly expiries: Tree<undefined>;
   /** Bytes of all keys, roughly what a checkpoint takes. */
   bytes: number;
 }
 
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const lasting: KeyEntry = Object.freeze({ expiresAt: Infinity, entries: undefined });
-
-export function newTree<V>(): BTree<string, V> {
-  return new BTree<string, V>(undefined, compare);
-}
 
 export function emptyKeys(): KeysState {
   return { keys: newTree(), indexes: new Map(), expiries: newTree(), bytes: 0 };

@@ -3,6 +3,7 @@ import { checkOptions, show } from "../../core/index.js";
 import type { ScanOptions } from "../objects.js";
 import { isExpired } from "./indexes.js";
 import type { KeysState } from "./keys.js";
+import { compare } from "./tree.js";
 
 const options = new Set(["prefix", "after", "limit"]);
 
@@ -54,5 +55,3 @@ export function* keysIn(
   }
   for (; next < added.length && count < limit; count++) yield added[next++]!;
 }
-
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -9,6 +9,7 @@ import type { Handle } from "./handle.js";
 import { entryOf, isExpired } from "./indexes.js";
 import { keysWith, type KeysState } from "./keys.js";
 import { checkScan, keysIn } from "./scan.js";
+import { compare } from "./tree.js";
 
 export class Share<T> implements ObjectsShare<T> {
   readonly #handle: Handle<T>;
@@ -172,5 +173,3 @@ function missing(state: KeysState, index: string): string[] {
   for (const [key, { entries }] of state.keys.entries()) if (entries?.has(index) !== true) keys.push(key);
   return keys;
 }
-
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -25,6 +25,7 @@ const cacheBytesMin = 64 * 1024;
 export class BokiStore {
   readonly book: LogBook;
   readonly #stored: StoredBook;
+  readonly #values: Values;
   readonly #cacheBytes: number;
   readonly #collections = new Set<Collection<never>>();
   #closing: Promise<void> | undefined;
@@ -39,14 +40,15 @@ export class BokiStore {
       throw new RangeError(`cacheBytes must be at least ${cacheBytesMin}, not ${cacheBytes}`);
     this.book = book;
     this.#cacheBytes = cacheBytes;
-    this.#stored = StoredBook.of(Feed.of(book), new Values(codec));
+    this.#values = new Values(codec);
+    this.#stored = StoredBook.of(Feed.of(book), this.#values);
   }
 
   /** A collection by name: 1 to 60 UTF-8 bytes, no slash. It exists from its first object on. */
   collection<T = unknown>(name: string, options: CollectionOptions<T> = {}): Collection<T> {
     checkPathName("the name of a collection", name);
     if (this.#closing !== undefined) throw storeClosedError();
-    const collection = new Collection<T>(this.#stored.collection(name, this.#cacheBytes), options);
+    const collection = new Collection<T>(this.#stored.collection(name, this.#cacheBytes), this.#values, options);
     this.#collections.add(collection as unknown as Collection<never>);
     return collection;
   }

@@ -6,7 +6,7 @@
  */
 import { LRUCache } from "lru-cache";
 import type { SeqNum } from "../../core/index.js";
-import type { Values } from "../codec.js";
+import { Values } from "../codec.js";
 import { decodeCommit, type Part } from "../envelope.js";
 import type { Feed, Follower, Place } from "../feed.js";
 import { Replica, step, type Fold, type Version } from "../replica.js";
@@ -34,20 +34,21 @@ const books = new WeakMap<Feed, StoredBook>();
 
 export class StoredBook implements Follower {
   readonly feed: Feed;
-  readonly values: Values;
+  /** Read what any store on the book writes. */
+  readonly values = new Values();
   readonly #collections = new Map<string, StoredCollection>();
   #stores = 0;
   #following: Promise<void> | undefined;
 
-  private constructor(feed: Feed, values: Values) {
+  private constructor(feed: Feed) {
     this.feed = feed;
-    this.values = values;
   }
 
-  /** That of a feed; `values` are those of the first store on it. */
+  /** That of a feed, for one store more, which writes `values`. */
   static of(feed: Feed, values: Values): StoredBook {
     let book = books.get(feed);
-    if (book === undefined) books.set(feed, (book = new StoredBook(feed, values)));
+    if (book === undefined) books.set(feed, (book = new StoredBook(feed)));
+    book.values.accept(values);
     book.#stores++;
     return book;
   }

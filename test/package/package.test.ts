@@ -127,13 +127,17 @@ describe("package", function () {
     };
     const installed = Object.keys(lock.packages).filter((path) => path !== "");
     assert.deepEqual(installed.sort(), [
+      "node_modules/@standard-schema/spec",
       "node_modules/ansi-regex",
       "node_modules/boki",
       "node_modules/cli-progress",
       "node_modules/commander",
       "node_modules/emoji-regex",
+      "node_modules/immer",
       "node_modules/is-fullwidth-code-point",
       "node_modules/lru-cache",
+      "node_modules/ms",
+      "node_modules/sorted-btree",
       "node_modules/string-width",
       "node_modules/strip-ansi",
     ]);
