@@ -17,42 +17,47 @@ const levels: readonly { readonly first: Kinds; readonly rest: Kinds }[] = [0, s
   { first: rw, rest: ww | wr | rw | order },
 ]);
 
-/** One sentence for each set of transactions that depend on each other: the worst anomaly in it, on a short cycle. */
+/**
+ * One sentence for each set of transactions that depend on each other: the worst anomaly in it, on a short cycle. Then the set is put
+ * aside: what is told of it may explain all else that is wrong with it.
+ */
 export function findCycles(graph: Graph, history: readonly Txn[]): string[] {
   const found: string[] = [];
-  const told = new Set<number>();
-  if (graph.components(ww | wr | rw | so | rt).length === 0) return found;
+  const left = new Set(graph.components(ww | wr | rw | so | rt).flat());
   for (const { first, rest } of levels) {
-    for (const component of graph.components(first | rest)) {
-      if (component.some((txn) => told.has(txn))) continue;
+    if (left.size === 0) break;
+    for (const component of graph.components(first | rest, left)) {
       const whole = graph.cycle(component, first, rest);
       if (whole === undefined) continue;
       const cycle = shorten(whole, history);
-      for (const txn of component) told.add(txn);
+      for (const txn of component) left.delete(txn);
       const steps = cycle.map((edge) => explain(edge, history)).join("; ");
-      found.push(
-        tell(
-          history,
-          `${anomaly(cycle)}: ${steps}.`,
-          cycle.map(({ from }) => from),
-        ),
-      );
+      const txns = cycle.map(({ from }) => from);
+      found.push(tell(history, `${anomaly(cycle)}: ${steps}.`, txns));
     }
   }
   return found;
 }
 
-/** Of the many transactions of a session, or of a stretch of time, between two on the cycle nobody wants to hear. */
-function shorten(cycle: readonly Edge[], history: readonly Txn[]): Edge[] {
-  const short: Edge[] = [];
-  for (const edge of cycle) {
-    const before = short.at(-1);
-    const [from, to] = [before?.from ?? edge.from, edge.to];
-    const inOrder = (kinds[before?.kind ?? "ww"] & (so | rt)) !== 0 && (kinds[edge.kind] & (so | rt)) !== 0;
-    const sameSession = before?.kind === "so" && edge.kind === "so";
-    if (inOrder && sameSession) short.splice(-1, 1, { from, to, kind: "so" });
-    else if (inOrder && history[from]!.end < history[to]!.start) short.splice(-1, 1, { from, to, kind: "rt" });
-    else short.push(edge);
+/**
+ * The same cycle with as much of the way back as can be in one step of session order or real time. Those edges lead from each transaction
+ * to the next ones only, so that a stale read long after the write would otherwise be told with all that happened in between.
+ */
+function shorten([first, ...back]: readonly Edge[], history: readonly Txn[]): Edge[] {
+  const realTime = back.some(({ kind }) => kind === "rt");
+  const sessionOrder = realTime || back.some(({ kind }) => kind === "so");
+  const step = (from: number, to: number): Edge | undefined => {
+    const [a, b] = [history[from]!, history[to]!];
+    if (a.status !== "ok") return undefined;
+    if (sessionOrder && a.process === b.process && from < to) return { from, to, kind: "so" };
+    return realTime && a.end < b.start ? { from, to, kind: "rt" } : undefined;
+  };
+  const short = [first!];
+  for (let i = 0; i < back.length; i++) {
+    const { from } = back[i]!;
+    const far = back.findLastIndex(({ to }, j) => j > i && step(from, to) !== undefined);
+    short.push(far === -1 ? back[i]! : step(from, back[far]!.to)!);
+    i = Math.max(i, far);
   }
   return short;
 }

@@ -32,19 +32,23 @@ export class Graph {
     if (edge.from !== edge.to) this.out[edge.from]!.push(edge);
   }
 
-  /** The sets of more than one node in which each can be reached from each over these kinds of edges (Tarjan's algorithm). */
-  components(allowed: Kinds): number[][] {
+  /**
+   * The sets of more than one of these nodes in which each can be reached from each over these kinds of edges, by way of such nodes
+   * (Tarjan's algorithm).
+   */
+  components(allowed: Kinds, nodes: Iterable<number> = this.out.keys()): number[][] {
     const size = this.out.length;
     const number = new Int32Array(size);
     const lowest = new Int32Array(size);
     const nextEdge = new Int32Array(size);
+    const inside = this.#mark(nodes);
     const waiting = new Uint8Array(size);
     const stack: number[] = [];
     const found: number[][] = [];
     let count = 0;
     for (let root = 0; root < size; root++) {
       // The path is kept here and not in calls of a function, since it can be as long as the history.
-      const path = number[root] === 0 ? [root] : [];
+      const path = inside[root] === 1 && number[root] === 0 ? [root] : [];
       while (path.length > 0) {
         const node = path.at(-1)!;
         if (number[node] === 0) {
@@ -54,7 +58,7 @@ export class Graph {
         }
         const edge = this.out[node]![nextEdge[node]!++];
         if (edge !== undefined) {
-          if ((allowed & kinds[edge.kind]) === 0) continue;
+          if ((allowed & kinds[edge.kind]) === 0 || inside[edge.to] === 0) continue;
           if (number[edge.to] === 0) path.push(edge.to);
           else if (waiting[edge.to] === 1) lowest[node] = Math.min(lowest[node]!, number[edge.to]!);
           continue;
@@ -72,40 +76,53 @@ export class Graph {
   }
 
   /**
-   * A shortest cycle inside a component: an edge of one of the kinds `first`, and a way back over the kinds `rest`. In a large component
-   * only some first edges are tried, so that a history full of faults takes no longer than a good one.
+   * A short cycle inside a component: an edge of one of the kinds `first`, and the shortest way back over the kinds `rest`. In a large
+   * component only some first edges are tried, so that a history full of faults takes no longer than a good one.
    */
   cycle(component: readonly number[], first: Kinds, rest: Kinds): Edge[] | undefined {
-    const inside = new Set(component);
+    const inside = this.#mark(component);
     let best: Edge[] | undefined;
     let tries = 0;
     for (const node of component) {
       for (const edge of this.out[node]!) {
-        if ((first & kinds[edge.kind]) === 0 || !inside.has(edge.to)) continue;
+        if ((first & kinds[edge.kind]) === 0 || inside[edge.to] === 0) continue;
         if (best?.length === 2 || ++tries > 100) return best;
-        const back = this.#path(edge.to, edge.from, inside, rest);
-        if (back !== undefined && back.length + 1 < (best?.length ?? Infinity)) best = [edge, ...back];
+        const back = this.#path(edge.to, edge.from, inside, rest, (best?.length ?? Infinity) - 2);
+        if (back !== undefined) best = [edge, ...back];
       }
     }
     return best;
   }
 
-  #path(from: number, to: number, inside: ReadonlySet<number>, allowed: Kinds): Edge[] | undefined {
-    const via = new Map<number, Edge>();
-    const queue = [from];
-    // The array grows while it is walked.
-    for (const node of queue) {
-      if (node === to) break;
-      for (const edge of this.out[node]!) {
-        if ((allowed & kinds[edge.kind]) === 0 || !inside.has(edge.to)) continue;
-        if (edge.to === from || via.has(edge.to)) continue;
-        via.set(edge.to, edge);
-        queue.push(edge.to);
+  #mark(nodes: Iterable<number>): Uint8Array {
+    const marks = new Uint8Array(this.out.length);
+    for (const node of nodes) marks[node] = 1;
+    return marks;
+  }
+
+  /** The shortest path of at most so many edges. */
+  #path(from: number, to: number, inside: Uint8Array, allowed: Kinds, lengthMax: number): Edge[] | undefined {
+    const fits = (edge: Edge): boolean => (allowed & kinds[edge.kind]) !== 0 && inside[edge.to] === 1;
+    // From which node each was reached; -1 for those that were not.
+    const via = new Int32Array(this.out.length).fill(-1);
+    via[from] = from;
+    let nodes = [from];
+    for (let length = 0; nodes.length > 0 && via[to] === -1 && length < lengthMax; length++) {
+      const further: number[] = [];
+      for (const node of nodes) {
+        for (const edge of this.out[node]!) {
+          if (via[edge.to] !== -1 || !fits(edge)) continue;
+          via[edge.to] = node;
+          further.push(edge.to);
+        }
       }
+      nodes = further;
     }
-    if (!via.has(to)) return undefined;
+    if (via[to] === -1) return undefined;
     const path: Edge[] = [];
-    for (let edge = via.get(to); edge !== undefined; edge = via.get(edge.from)) path.unshift(edge);
-    return path;
+    for (let node = to; node !== from; node = via[node]!) {
+      path.push(this.out[via[node]!]!.find((edge) => edge.to === node && fits(edge))!);
+    }
+    return path.reverse();
   }
 }

@@ -215,5 +215,28 @@ for (const kind of ["register", "list"] as const) {
       );
       assert.ok(Math.min(counts.fine, counts.wrong) > 100, `histories of both sorts: ${JSON.stringify(counts)}`);
     });
+
+    it("takes in 20,000 transactions, and finds the last one stale", () => {
+      const random = randomSource(1);
+      const state = new Map<string, unknown>();
+      const history = Array.from({ length: 20_000 }, (_, i): Txn => {
+        const [from, to] = [`k${Math.floor(random() * 200)}`, `k${Math.floor(random() * 200)}`];
+        const ops: Op[] = [{ f: "read", key: from, value: state.get(from) }];
+        ops.push({ f: kind === "list" ? "append" : "write", key: to, value: i });
+        state.set(to, kind === "list" ? [...((state.get(to) as number[]) ?? []), i] : i);
+        return { process: i % 20, ops, status: "ok", seqnum: i + 1, start: i - 10 * random(), end: i + 10 * random() };
+      });
+      assert.deepEqual(check(history, { realtime: true }), []);
+      const stale: Op = { f: "read", key: "k0", value: undefined };
+      const faults = check([...history, { process: 20, ops: [stale], status: "ok", start: 30_000, end: 30_001 }], {
+        realtime: true,
+      });
+      assert.equal(faults.length, 1);
+      assert.match(
+        faults[0]!,
+        /^G-single in real time \(stale read\): T20000 read k0=nothing, .* ended before T20000 began\.\n/,
+      );
+      assert.ok(faults[0]!.length < 2000, "it is told on a short cycle");
+    });
   });
 }
