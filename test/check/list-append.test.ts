@@ -64,6 +64,11 @@ describe("the checker of lists", () => {
     fine("0: r x=[], a x=1 \n 1: r x=[1], a x=2 \n 2: r x=[1 2]");
   });
 
+  it("finds that one did not see what is before it in the log, also when nobody reads it", () => {
+    finds("G-single (lost update)", "0 #2: r x=[], a x=1 \n 1 #1: a x=2");
+    fine("0 #2: r x=[2], a x=1 \n 1 #1: a x=2");
+  });
+
   it("finds G2, write skew, also when nobody reads what was written", () => {
     finds("G2 (write skew)", "0: r x=[], r y=[], a x=1 \n 1: r x=[], r y=[], a y=1");
     finds("G2 (write skew)", "0 #1: r x=[], r y=[], a x=1 \n 1 #2: r x=[], r y=[], a y=1");

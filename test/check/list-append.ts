@@ -15,6 +15,13 @@ interface Read {
   readonly length: number;
 }
 
+type Version = Versions["chain"][number];
+
+interface Latest {
+  readonly txn: number;
+  readonly seqnum: number;
+}
+
 /** What is wrong with a history: sentences that name the transactions; none when it is serializable in the order of its sessions. */
 export function checkListAppend(history: readonly Txn[], options: CheckOptions = {}): string[] {
   const check = new Check(history, listIn);
@@ -44,7 +51,7 @@ function outsideReads(check: Check): Map<string, Read[]> {
       const list = listIn(op.value);
       const length = list.length - appended.length;
       const read = seen.get(op.key) ?? { txn, list, length };
-      if (length < 0 || !appended.every((value, i) => list[length + i] === value)) {
+      if (!appended.every((value, i) => list[length + i] === value)) {
         check.fault(`internal: T${txn} read ${op.key}=${show(list)} after it had appended ${show(appended)}.`, txn);
       } else if (read.length !== length || !isPrefix({ txn, list, length }, read)) {
         check.fault(`internal: T${txn} read ${op.key}=${show(read.list)} and then ${show(list)}.`, txn);
@@ -67,26 +74,22 @@ function checkKey(check: Check, key: string, reads: readonly Read[]): void {
     (best, read) => (read.length > (best?.length ?? -1) ? read : best),
     undefined,
   );
-  const fits: { txn: number; version: number }[] = [];
+  const placed: { txn: number; version: number }[] = [];
   if (longest !== undefined) checkElements(check, key, longest);
   for (const read of reads) {
     const { txn, list, length } = read;
+    const last = list[length - 1];
     if (!isPrefix(read, longest!)) {
-      check.fault(
-        `incompatible order: T${txn} read ${key}=${show(list)}, and T${longest!.txn} read ${show(longest!.list)}.`,
-        txn,
-        longest!.txn,
-      );
+      const other = `T${longest!.txn} read ${show(longest!.list)}`;
+      check.fault(`incompatible order: T${txn} read ${key}=${show(list)}, and ${other}.`, txn, longest!.txn);
       checkElements(check, key, read);
-    } else if (
-      length === 0 ||
-      check.writes.of(key, list[length - 1]) === undefined ||
-      check.complete(txn, key, list[length - 1])
-    ) {
-      fits.push({ txn, version: length });
+    } else if (check.writes.of(key, last) === undefined || check.complete(txn, key, last)) {
+      placed.push({ txn, version: length });
     }
   }
-  check.add({ key, reads: fits, ...versionsOf(check, key, longest) });
+  const { chain, latest } = readVersions(check, key, longest);
+  const { behind, loose } = unreadVersions(check, key, longest, latest);
+  check.add({ key, chain: [...chain, ...behind], reads: placed, loose });
 }
 
 /** Every element was appended, by one that took place, and is there once. */
@@ -99,39 +102,45 @@ function checkElements(check: Check, key: string, { txn, list, length }: Read): 
   }
 }
 
-/** The longest read, and behind it, in the order of the log, what nobody has read. */
-function versionsOf(check: Check, key: string, longest: Read | undefined): Pick<Versions, "chain" | "loose"> {
-  const read = longest === undefined ? [] : longest.list.slice(0, longest.length);
-  const chain: Versions["chain"][number][] = [];
-  let latest = { txn: -1, seqnum: -Infinity };
+/** What the longest read shows, and the latest in the log among those who wrote it. */
+function readVersions(check: Check, key: string, longest: Read | undefined): { chain: Version[]; latest: Latest } {
+  const chain: Version[] = [];
+  let latest: Latest = { txn: -1, seqnum: -Infinity };
   let before: Write | undefined;
-  for (const value of read) {
+  for (const value of longest?.list.slice(0, longest.length) ?? []) {
     const write = check.writes.of(key, value);
     const happened = write !== undefined && check.happened[write.txn];
     chain.push({ txn: happened ? write.txn : undefined, value });
     if (!happened) continue;
     const { txn, n } = write;
-    const sentence = `in ${key} as T${longest!.txn} read it, ${value} of T${txn}`;
+    const reader = longest!.txn;
+    const sentence = `in ${key} as T${reader} read it, ${value} of T${txn}`;
     if (before?.txn === txn && before.n > n) {
-      check.fault(
-        `internal order: ${sentence} is behind ${show(before.value)}, which it appended later.`,
-        longest!.txn,
-        txn,
-      );
+      check.fault(`internal order: ${sentence} is behind ${show(before.value)}, appended later.`, reader, txn);
     }
     before = write;
     const seqnum = check.seqnumOf(txn) ?? latest.seqnum;
     if (seqnum < latest.seqnum) {
       const other = `T${latest.txn} wrote at ${latest.seqnum}`;
-      check.fault(`log order: ${sentence} at ${seqnum} is behind what ${other}.`, longest!.txn, txn, latest.txn);
+      check.fault(`log order: ${sentence} at ${seqnum} is behind what ${other}.`, reader, txn, latest.txn);
     } else if (seqnum > latest.seqnum) latest = { txn, seqnum };
   }
+  return { chain, latest };
+}
 
+/** What the longest read does not show: behind it, in the order of the log, or in no order that is known. */
+function unreadVersions(
+  check: Check,
+  key: string,
+  longest: Read | undefined,
+  latest: Latest,
+): { behind: Version[]; loose: Versions["loose"] } {
+  const read = longest === undefined ? [] : longest.list.slice(0, longest.length);
   const inRead = new Set<unknown>(read);
-  const unread = check.writes.to(key).filter(({ txn, value }) => check.happened[txn] && !inRead.has(value));
+  const behind: (Version & { readonly seqnum: number })[] = [];
   const loose: Versions["loose"][number][] = [];
-  const behind: { readonly txn: number; readonly value: unknown; readonly seqnum: number }[] = [];
-  for (const { txn, value } of unread) {
+  for (const { txn, value } of check.writes.to(key)) {
+    if (!check.happened[txn] || inRead.has(value)) continue;
     const seqnum = check.seqnumOf(txn);
     if (seqnum !== undefined && seqnum >= latest.seqnum) {
       behind.push({ txn, value, seqnum });
@@ -139,14 +148,10 @@ function versionsOf(check: Check, key: string, longest: Read | undefined): Pick<
     }
     loose.push({ txn, value, after: read.length });
     if (seqnum === undefined) continue;
-    const sentence = `T${txn} appended ${show(value)} to ${key} at ${seqnum}, and T${longest!.txn} read ${show(read)} without it`;
-    check.fault(
-      `lost append: ${sentence}, though with what T${latest.txn} wrote at ${latest.seqnum}.`,
-      txn,
-      longest!.txn,
-      latest.txn,
-    );
+    const reader = longest!.txn;
+    const lost = `lost append: T${txn} appended ${show(value)} to ${key} at ${seqnum}, and T${reader} read ${show(read)}`;
+    check.fault(`${lost}, with what T${latest.txn} wrote at ${latest.seqnum}.`, txn, reader, latest.txn);
   }
   behind.sort((a, b) => a.seqnum - b.seqnum);
-  return { chain: [...chain, ...behind], loose };
+  return { behind, loose };
 }

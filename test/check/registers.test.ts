@@ -116,6 +116,16 @@ describe("the checker of registers", () => {
     fine(`0 #1 1-7: w x=1 \n ${between} \n 3 7-8: r x=-`, { realtime: true });
   });
 
+  it("finds a stale read when the write overlapped another transaction in real time", () => {
+    const name = "G-single in real time (stale read)";
+    finds(name, [0, 2], "0 #1 1-4: w x=1 \n 1 3-5: r y=- \n 2 6-7: r x=-", { realtime: true });
+  });
+
+  it("does not say of an unknown transaction that it ended", () => {
+    const name = "G-single in real time (stale read)";
+    finds(name, [0, 1, 2], "0 unknown 1-2: w x=1, w y=1 \n 1 3-4: r x=1 \n 2 5-6: r y=-", { realtime: true });
+  });
+
   it("takes an unknown transaction to have happened when it was read, and only then", () => {
     fine("0 unknown: w x=1, w y=1 \n 1: r x=-");
     fine("0 unknown: w x=1, w y=1 \n 1: r x=1, r y=1");
