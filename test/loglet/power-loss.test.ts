@@ -109,6 +109,22 @@ describe("L2 a fault, and then a loss of power", () => {
       await last.close();
     }));
 
+  it("a batch that is torn behind a mark of a clean close that was not synced is a torn one, not damage", () =>
+    forSeeds(async (disk) => {
+      const log = await open(disk);
+      await log.book("b").append(one, { tags });
+      disk.failNext("sync", "EIO");
+      await assert.rejects(log.close(), { code: "LOG_IO" });
+      const again = await open(disk);
+      const many = Array.from({ length: 20 }, () => ({ data: Buffer.alloc(2000, 1), tags }));
+      // The write of the records, that of the zeros behind them; the sync comes no more.
+      disk.cutPowerAfter(2);
+      await assert.rejects(again.book("b").appendAll(many), { code: "LOG_IO", outcome: "unknown" });
+      const last = await open(disk.powerLoss());
+      assert.equal((await last.book("b").readNext())!.text(), "one");
+      await last.close();
+    }));
+
   it("a log that was opened with another durability: what one session wrote is not judged by the promise of another", () =>
     forSeeds(async (disk) => {
       const large = Buffer.alloc(9000, 1);

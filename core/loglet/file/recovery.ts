@@ -170,11 +170,12 @@ function openLast(disk: Disk, folder: string, segments: Segment[]): Omit<Found, 
 /** Makes a segment that was closed in order ready for appends behind its mark. */
 function goOn(disk: Disk, folder: string, { file, header, end }: Segment): void {
   disk.truncate(file, header.size);
-  // If the sync of that close failed, the mark may be in the page cache only, and count as written. Its page is written
-  // again, so that the sync of what comes behind it takes it along.
+  // If the sync of that close failed or never came, the mark may be in the page cache only, and count as written. Its page
+  // is written again and synced before the next batch: a batch that is there without the mark before it would be damage.
   const mark = Buffer.alloc(frameHead);
   disk.read(file, mark, frameHead, end - frameHead);
   disk.write(file, mark, frameHead, end - frameHead);
+  disk.sync(file);
   // An opening that failed or was killed behind its rename has left a whole file whose name a power loss takes back.
   disk.syncFolder(folder);
 }
