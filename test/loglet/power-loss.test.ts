@@ -141,4 +141,17 @@ describe("L2 a fault, and then a loss of power", () => {
       assert.equal((await last.book("b").readPrev())!.text(), "safe");
       await last.close();
     }));
+
+  it("a close with durability os whose sync failed: what it left in memory is made safe before a safe session goes on", () =>
+    forSeeds(async (disk) => {
+      const first = await openLog("file:/log", { disk, cacheBytes: 0, io: "main", durability: "os" });
+      // Over two pages, of which the mark is in the second.
+      await first.book("b").append(Buffer.alloc(5000, 1), { tags });
+      disk.failNext("sync", "EIO");
+      await assert.rejects(first.close(), { code: "LOG_IO" });
+      await (await open(disk)).book("b").append(Buffer.from("safe"), { tags });
+      const last = await open(disk.powerLoss());
+      assert.equal((await last.book("b").readPrev())!.text(), "safe");
+      await last.close();
+    }));
 });

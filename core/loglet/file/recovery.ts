@@ -137,7 +137,8 @@ function openLast(disk: Disk, folder: string, segments: Segment[]): Omit<Found, 
   last.end = end.offset;
   last.batch = end.batch;
   const behind = lastNonZero(disk, file, end.offset, header.size) - end.offset;
-  if (end.clean && behind === 0) {
+  // With "os" no sync came before that of the mark; without a table behind the mark that one may have failed as well.
+  if (end.clean && behind === 0 && header.durability === "disk") {
     goOn(disk, folder, last);
     return { recovered: undefined, clean: true, time: end.time };
   }
