@@ -154,4 +154,17 @@ describe("L2 a fault, and then a loss of power", () => {
       assert.equal((await last.book("b").readPrev())!.text(), "safe");
       await last.close();
     }));
+
+  it("a sync for a checkpoint that failed with durability os: no later sync makes what it lost count as safe", () =>
+    forSeeds(async (disk) => {
+      const first = await openLog("file:/log", { disk, cacheBytes: 0, io: "main", durability: "os" });
+      await first.book("b").append(Buffer.alloc(5000, 1), { tags });
+      disk.failNext("sync", "EIO");
+      await first.checkpoint().catch(() => undefined);
+      await first.close().catch(() => undefined);
+      await (await open(disk)).book("b").append(Buffer.from("safe"), { tags });
+      const last = await open(disk.powerLoss());
+      assert.equal((await last.book("b").readPrev())!.text(), "safe");
+      await last.close();
+    }));
 });
