@@ -109,6 +109,22 @@ describe("L2 a fault, and then a loss of power", () => {
       await last.close();
     }));
 
+  it("a batch that is torn behind a mark of a clean close that was not synced is a torn one, not damage", () =>
+    forSeeds(async (disk) => {
+      const log = await open(disk);
+      await log.book("b").append(one, { tags });
+      disk.failNext("sync", "EIO");
+      await assert.rejects(log.close(), { code: "LOG_IO" });
+      const again = await open(disk);
+      const many = Array.from({ length: 20 }, () => ({ data: Buffer.alloc(2000, 1), tags }));
+      // The write of the records, that of the zeros behind them; the sync comes no more.
+      disk.cutPowerAfter(2);
+      await assert.rejects(again.book("b").appendAll(many), { code: "LOG_IO", outcome: "unknown" });
+      const last = await open(disk.powerLoss());
+      assert.equal((await last.book("b").readNext())!.text(), "one");
+      await last.close();
+    }));
+
   it("a log that was opened with another durability: what one session wrote is not judged by the promise of another", () =>
     forSeeds(async (disk) => {
       const large = Buffer.alloc(9000, 1);
@@ -122,6 +138,32 @@ describe("L2 a fault, and then a loss of power", () => {
       assert.equal((await third.book("b").readNext())!.text(), "one");
       await third.book("b").append(Buffer.from("safe"), { tags });
       const last = await open(next.powerLoss());
+      assert.equal((await last.book("b").readPrev())!.text(), "safe");
+      await last.close();
+    }));
+
+  it("a close with durability os whose sync failed: what it left in memory is made safe before a safe session goes on", () =>
+    forSeeds(async (disk) => {
+      const first = await openLog("file:/log", { disk, cacheBytes: 0, io: "main", durability: "os" });
+      // Over two pages, of which the mark is in the second.
+      await first.book("b").append(Buffer.alloc(5000, 1), { tags });
+      disk.failNext("sync", "EIO");
+      await assert.rejects(first.close(), { code: "LOG_IO" });
+      await (await open(disk)).book("b").append(Buffer.from("safe"), { tags });
+      const last = await open(disk.powerLoss());
+      assert.equal((await last.book("b").readPrev())!.text(), "safe");
+      await last.close();
+    }));
+
+  it("a sync for a checkpoint that failed with durability os: no later sync makes what it lost count as safe", () =>
+    forSeeds(async (disk) => {
+      const first = await openLog("file:/log", { disk, cacheBytes: 0, io: "main", durability: "os" });
+      await first.book("b").append(Buffer.alloc(5000, 1), { tags });
+      disk.failNext("sync", "EIO");
+      await first.checkpoint().catch(() => undefined);
+      await first.close().catch(() => undefined);
+      await (await open(disk)).book("b").append(Buffer.from("safe"), { tags });
+      const last = await open(disk.powerLoss());
       assert.equal((await last.book("b").readPrev())!.text(), "safe");
       await last.close();
     }));

@@ -390,12 +390,14 @@ export class FileLoglet implements Loglet {
   // Checkpoints and room
 
   async checkpoint(position: Position, slices: readonly Uint8Array[], hurry: boolean): Promise<void> {
+    // What it covers must not be less safe than itself. A sync that fails is one of the log (F3).
+    if (this.durability === "os") {
+      await this.#disk.syncLater(this.#segment.file).catch((error: unknown) => Promise.reject(this.#poison(error)));
+    }
     try {
       // Done before much more is appended: until then nothing of the state can be given back.
       const bytes = slices.reduce((sum, slice) => sum + slice.length, 0);
       const share = Math.max(backgroundShare, bytes / checkpointWithinBytes);
-      // What it covers must not be less safe than itself.
-      if (this.durability === "os") await this.#disk.syncLater(this.#segment.file);
       await this.#checkpoints.write(position, slices, hurry ? undefined : this.#background(share));
     } catch (error) {
       const what = isFull(error) ? "there is no room for it; free some" : (error as Error).message;

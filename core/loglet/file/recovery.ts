@@ -137,7 +137,9 @@ function openLast(disk: Disk, folder: string, segments: Segment[]): Omit<Found, 
   last.end = end.offset;
   last.batch = end.batch;
   const behind = lastNonZero(disk, file, end.offset, header.size) - end.offset;
-  if (end.clean && behind === 0) {
+  // With "os" no sync came before that of the mark, and that one may have failed.
+  if (end.clean && behind === 0 && header.durability === "disk") {
+    syncMark(disk, last);
     goOn(disk, folder, last);
     return { recovered: undefined, clean: true, time: end.time };
   }
@@ -168,18 +170,24 @@ function openLast(disk: Disk, folder: string, segments: Segment[]): Omit<Found, 
 }
 
 /** Makes a segment that was closed in order ready for appends behind its mark. */
-function goOn(disk: Disk, folder: string, { file, header, end }: Segment): void {
+function goOn(disk: Disk, folder: string, { file, header }: Segment): void {
   disk.truncate(file, header.size);
-  // If the sync of that close failed, the mark may be in the page cache only, and count as written. Its page is written
-  // again, so that the sync of what comes behind it takes it along.
-  const mark = Buffer.alloc(frameHead);
-  disk.read(file, mark, frameHead, end - frameHead);
-  disk.write(file, mark, frameHead, end - frameHead);
   // An opening that failed or was killed behind its rename has left a whole file whose name a power loss takes back.
   disk.syncFolder(folder);
 }
 
-/** What a clean close has left: the mark behind the last entry, and the table of entries behind that. */
+/**
+ * A mark without a table behind it may be in the page cache only, and count as written: the sync of that close failed or
+ * never came. It is written again and synced before the next batch: one that is there without the mark would be damage.
+ */
+function syncMark(disk: Disk, { file, end }: Segment): void {
+  const mark = Buffer.alloc(frameHead);
+  disk.read(file, mark, frameHead, end - frameHead);
+  disk.write(file, mark, frameHead, end - frameHead);
+  disk.sync(file);
+}
+
+/** What a clean close has left: the mark behind the last entry, and the table of entries behind that, written once the mark was synced. */
 function readCleanEnd(disk: Disk, last: Segment): { readonly time: number } | undefined {
   const stored = EntryTable.read(disk, last.file);
   if (stored === undefined || last.header.sparse || stored.end > last.header.size) return undefined;
