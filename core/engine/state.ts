@@ -55,6 +55,8 @@ export class State {
   bytes = 0;
   /** Numbers of the books that ever had a record. */
   readonly books: number[] = [];
+  /** Of the last record: mostly the next one's too. */
+  #book = unknown;
   #sweepAt = 0;
   #sweepDue = 0;
   /** Rows to look at until all have been since the last trim, or since opening: only trims make any dead. */
@@ -97,7 +99,8 @@ export class State {
     const conditions = readU16(bytes, start + 4);
     const nameLength = bytes[start + 6]!;
     let at = start + entryHead;
-    const book = index.intern(booksScope, bytes, at, nameLength);
+    const isSame = this.#book !== unknown && index.is(this.#book, booksScope, bytes, at, nameLength);
+    const book = isSame ? this.#book : (this.#book = index.intern(booksScope, bytes, at, nameLength));
     const scope = scopeOf(book);
     at += nameLength;
 

@@ -81,6 +81,11 @@ export class TagIndex {
     return this.#locate(hash(scope, view, at, length), scope, view, at, length);
   }
 
+  /** Whether a number is that of a key: for who has a good guess. */
+  is(tag: number, scope: number, source: Uint8Array, at: number, length: number): boolean {
+    return this.#equals(tag, scope, this.#look(source), at, length);
+  }
+
   /** The number of a key, given to it now if it has none. */
   intern(scope: number, source: Uint8Array, at: number, length: number): number {
     const view = this.#look(source);
