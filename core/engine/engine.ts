@@ -341,7 +341,7 @@ export class Engine implements Sink {
     const { state } = this;
     // Looking for what is dead is not worth its while where little can be.
     const isLittle = state.entries - state.records <= state.entries / 16;
-    if (isLittle || this.#checkpointFault !== undefined) return Promise.resolve();
+    if (isLittle || this.#checkpointFault !== undefined || this.#closing.signal.aborted) return Promise.resolve();
     return (this.#releasing ??= this.loglet
       .release((position) => state.isNeeded(position), this.#closing.signal)
       .then(
