@@ -33,9 +33,8 @@ export class Commit {
     const data = encodeCommit(this.parts);
     this.#checkSize(data.length, book.log.limits.recordBytes, book.log.limits.conditionsPerRecord);
     const unless = Array.from(this.#unless, ([tag, after]) => ({ tag, after }));
-    const result = await book.append(data, { tags: [...this.#tags], unless, signal });
+    const result = await feed.append(data, this.parts, { tags: [...this.#tags], unless, signal });
     if (!result.ok) return result;
-    feed.commit(result.seqnum, this.parts);
     const reached = feed.reached(result.seqnum);
     if (reached !== undefined) await reached;
     return result;
