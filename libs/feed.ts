@@ -8,15 +8,7 @@
  *
  * Used by the libraries' replicas; stands on LogBook alone.
  */
-import {
-  type AppendResult,
-  type ConditionalAppendOptions,
-  LogError,
-  type Log,
-  type LogBook,
-  type LogRecord,
-  type SeqNum,
-} from "../core/index.js";
+import { LogError, type Log, type LogBook, type LogRecord, type SeqNum } from "../core/index.js";
 import { decodeCommit, type Part } from "./envelope.js";
 import { isLibraryTag } from "./tags.js";
 import { Turns } from "./turns.js";
@@ -59,7 +51,7 @@ export class Feed {
   fault: Error | undefined;
   readonly #followers = new Set<Follower>();
   /** Commits of this process that are under way, by the bytes that were appended. */
-  readonly #own = new Map<Uint8Array, Part[]>();
+  readonly commits = new Map<Uint8Array, Part[]>();
   #waiting: Waiting[] = [];
   #started: Promise<void> | undefined;
   #isRunning = false;
@@ -116,7 +108,7 @@ export class Feed {
   }
 
   #feed(record: LogRecord): void {
-    const parts = this.#own.get(record.data) ?? (isLibraryTag(record.tags[0]!) ? this.#decode(record) : undefined);
+    const parts = this.commits.get(record.data) ?? (isLibraryTag(record.tags[0]!) ? this.#decode(record) : undefined);
     this.position = record.seqnum;
     this.time = record.time;
     if (parts !== undefined) for (const follower of this.#followers) follower.follow(parts, record);
@@ -138,18 +130,8 @@ export class Feed {
     for (const { reject } of this.#waiting.splice(0)) reject(error);
     for (const follower of this.#followers) follower.end(error);
     this.#followers.clear();
-    this.#own.clear();
+    this.commits.clear();
     feeds.get(this.book.log)?.delete(this.book.name);
-  }
-
-  /** Appends a commit, and feeds it as it is here. */
-  async append(data: Uint8Array, parts: Part[], options: ConditionalAppendOptions): Promise<AppendResult> {
-    this.#own.set(data, parts);
-    try {
-      return await this.book.append(data, options);
-    } finally {
-      this.#own.delete(data);
-    }
   }
 
   /** Resolves when what is at `seqnum` has been fed; undefined when it has been already. */
