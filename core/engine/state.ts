@@ -122,8 +122,11 @@ export class State {
       const length = bytes[at]!;
       const tag = index.intern(scope, bytes, at + 1, length);
       at += 1 + length;
-      // A forgotten tag begins anew, also where its memory was not given back yet.
-      if (trimmed !== undefined && (this.trims[tag] ?? 0) > 0 && this.#isForgotten(tag, trimmed)) this.trims[tag] = 0;
+      // A forgotten tag begins anew, also where its memory was not given back yet: without its trim, and what that hid.
+      if (trimmed !== undefined && (this.trims[tag] ?? 0) > 0 && this.#isForgotten(tag, trimmed)) {
+        this.trims[tag] = 0;
+        index.postings.clear(tag);
+      }
       index.addToTag(tag, ordinal);
       if (watched) waiters.touch(tag);
     }

@@ -328,37 +328,46 @@ export class FileLoglet implements Loglet {
 
   // Reading
 
-  async subscribe(from: Position, sink: Sink): Promise<void> {
+  async subscribe(from: Position, sink: Sink, time: number): Promise<void> {
     const first = this.#segments[0]!;
     if (first.base > from) {
       const what = `it begins at position ${first.base}, and what is before it is missing from position ${from} on`;
       throw corruptError(first.path, 0, what);
     }
+    this.#clock.observe(time);
     for (const segment of this.#segments) {
-      const isLast = segment === this.#segment;
       if (segment.next <= from) continue;
-      const { offset, position } = scanFrames(this.#disk, segment, {
-        from: segment.from(this.#disk, from),
-        end: segment.next,
-        // The last one was read through when it was opened.
-        checked: isLast,
-        deliver: (batch) => {
-          sink.entries(batch);
-          this.#clock.observe(batch.times[batch.count - 1]!);
-        },
-      });
-      if (position !== segment.next && !segment.header.sparse) {
-        throw corruptError(
-          segment.path,
-          offset,
-          `position ${position} is damaged, of those up to ${segment.next - 1} that it must hold`,
-        );
+      try {
+        this.#logBytes += this.#replay(segment, from, sink);
+      } catch (error) {
+        throw openError(error, this.#folder);
       }
-      this.#logBytes += offset - headerBytes;
       // Opening a long log does not stop everything else in the process.
       await new Promise((done) => setImmediate(done));
     }
     this.#sink = sink;
+  }
+
+  /** Gives a segment's entries at or above a position; gives the bytes of its frames. */
+  #replay(segment: Segment, from: Position, sink: Sink): number {
+    const { offset, position } = scanFrames(this.#disk, segment, {
+      from: segment.from(this.#disk, from),
+      end: segment.next,
+      // The last one was read through when it was opened.
+      checked: segment === this.#segment,
+      deliver: (batch) => {
+        sink.entries(batch);
+        this.#clock.observe(batch.times[batch.count - 1]!);
+      },
+    });
+    if (position !== segment.next && !segment.header.sparse) {
+      throw corruptError(
+        segment.path,
+        offset,
+        `position ${position} is damaged, of those up to ${segment.next - 1} that it must hold`,
+      );
+    }
+    return offset - headerBytes;
   }
 
   read(position: Position): StoredEntry | undefined | Promise<StoredEntry | undefined> {
@@ -404,8 +413,13 @@ export class FileLoglet implements Loglet {
     }
   }
 
-  latestCheckpoint(): Promise<{ readonly position: Position; readonly state: Buffer } | undefined> {
-    const found = this.#checkpoints.latest(this.#segment.next - 1);
+  async latestCheckpoint(): Promise<{ readonly position: Position; readonly state: Buffer } | undefined> {
+    let found: { readonly position: Position; readonly state: Buffer } | undefined;
+    try {
+      found = this.#checkpoints.latest(this.#segment.next - 1);
+    } catch (error) {
+      throw openError(error, this.#folder);
+    }
     if (found === undefined && this.#released) {
       throw corruptError(
         this.#folder,
@@ -413,7 +427,7 @@ export class FileLoglet implements Loglet {
         "no checkpoint holds, and entries that are trimmed away are needed without one; `boki repair` makes a state of what is left",
       );
     }
-    return Promise.resolve(found);
+    return found;
   }
 
   async release(isNeeded: (position: Position) => boolean, signal: AbortSignal): Promise<void> {
