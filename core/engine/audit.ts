@@ -102,13 +102,9 @@ export class Audit {
     if (this.state.live.clear(position - this.state.base + 1)) this.state.records--;
   }
 
-  /** Nobody knows which tags were at or below `position`: conditions that ask about such are refused. */
+  /** Nobody knows which tags were at or below `position`, nor in which books: conditions that ask about such are refused. */
   raiseHorizons(position: SeqNum): void {
-    for (const book of this.state.books) {
-      const trimmed = this.state.trimmed.get(book);
-      if (trimmed === undefined) this.state.trimmed.set(book, { trim: 0, horizon: position });
-      else trimmed.horizon = Math.max(trimmed.horizon, position);
-    }
+    this.state.lostUpTo = Math.max(this.state.lostUpTo, position);
   }
 
   dump(position: SeqNum): Iterable<Uint8Array> {
@@ -138,7 +134,7 @@ function differences(made: State, stored: State): string[] {
   const say = (what: string): void => {
     if (found.length < differencesMax) found.push(what);
   };
-  for (const name of ["base", "applied", "time", "entries", "records"] as const)
+  for (const name of ["base", "applied", "time", "entries", "records", "lostUpTo"] as const)
     if (made[name] !== stored[name]) say(`${name} is ${stored[name]}, not ${made[name]}`);
   compareLive(made, stored, say);
   const rows = describeRows(made);

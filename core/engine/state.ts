@@ -44,6 +44,8 @@ export class State {
   readonly timeline = new Timeline();
   /** Only of books that were ever trimmed. */
   readonly trimmed = new Map<number, Trimmed>();
+  /** A repair does not know which tags were at or below this position, in whichever book: the least horizon of all. */
+  lostUpTo: SeqNum = 0;
   /** By tag: ordinals up to here are hidden. Shorter than the index where nothing was trimmed. */
   trims: Uint32Array = new Uint32Array(0);
   /** Position of the last entry applied, and log time then (L9). */
@@ -143,7 +145,7 @@ export class State {
     if (tag !== unknown && (trimmed === undefined || !this.#isForgotten(tag, trimmed))) {
       return this.seqnum(this.index.last(tag));
     }
-    return trimmed === undefined || after === 0 ? 0 : trimmed.horizon;
+    return after === 0 ? 0 : Math.max(trimmed?.horizon ?? 0, this.lostUpTo);
   }
 
   #isForgotten(tag: number, trimmed: Trimmed): boolean {

@@ -179,10 +179,12 @@ class Repair {
       if (before !== undefined) this.#fillIn(before, segment);
       before = segment;
       const { count } = await this.#count(segment);
-      const sparse = segment.header.sparse || count < segment.next - segment.base;
-      if (segment.damaged || this.#bad.has(segment.source.path)) await this.#rewrite({ segment, sparse });
-      if (segment.isLast && (sparse || last >= segment.next))
-        this.#addLast(segment.header, Math.max(segment.next, last + 1));
+      // Positions that a checkpoint knows of, behind the last entry, are missing in the last one.
+      const next = segment.isLast ? Math.max(segment.next, last + 1) : segment.next;
+      const sparse = segment.header.sparse || count < next - segment.base;
+      if (segment.damaged || this.#bad.has(segment.source.path) || sparse !== segment.header.sparse)
+        await this.#rewrite({ segment, sparse });
+      if (segment.isLast && sparse) this.#addLast(segment.header, next);
     }
   }
 
