@@ -4,6 +4,9 @@
  *
  * Nothing is changed in place: a file is written anew beside the old one, which stays as `NAME.before-repair`. What is lost is
  * said in sentences; what conditions cannot know any more is refused rather than accepted (L3).
+ *
+ * A repair may be cut short at any place and begun again: the new state comes first, so that what is opened in between already knows
+ * what is lost, then segment after segment, and the old states go last.
  */
 import { basename, join } from "node:path";
 import { Pace } from "../../pace.js";
@@ -14,9 +17,10 @@ import { copyFile } from "./copy.js";
 import type { Disk } from "./disk.js";
 import { frameHead, frameRoom } from "./frame.js";
 import { headerBytes, type SegmentHeader } from "./header.js";
+import { type Notes, readNotes, removeNotes, writeNotes } from "./repair-notes.js";
 import { walk } from "./salvage.js";
 import { createSegment, SegmentDraft, segmentSizes } from "./segment.js";
-import { closeSource, type LogSource, openSource, sourceBytes } from "./source.js";
+import { type CheckpointSource, closeSource, type LogSource, openSource, sourceBytes } from "./source.js";
 import { EntryTable } from "./table.js";
 import { examine, type Findings, type SegmentFound } from "./verify.js";
 
@@ -41,11 +45,11 @@ export async function repairLog(
     const pace = new Pace(3 * sourceBytes(disk, source), options);
     const looker = makeFollower();
     const looked = await examine(disk, source, looker, pace);
-    if (looked.damage.length === 0) {
-      pace.end();
-      return { kept: looker.records, lost: [], changed: [] };
-    }
-    const repaired = await new Repair(disk, source, looked, makeFollower(), pace).run();
+    const before = readNotes(disk, folder);
+    let repaired: Repaired;
+    if (looked.damage.length > 0) repaired = await new Repair(disk, source, looked, makeFollower(), pace, before).run();
+    else repaired = { kept: looker.records, ...before };
+    if (repaired.changed.length > 0) removeNotes(disk, folder);
     pace.end();
     return repaired;
   } finally {
@@ -64,16 +68,27 @@ class Repair {
   readonly #source: LogSource;
   readonly #follower: RepairFollower;
   readonly #pace: Pace;
+  readonly #looked: Findings;
   readonly #bad: ReadonlySet<string>;
   readonly #segments: Omit<SegmentFound, "bytes">[] = [];
-  readonly #changed: string[] = [];
-  readonly #lost: string[] = [];
+  readonly #changed: string[];
+  readonly #lost: string[];
 
-  constructor(disk: Disk, source: LogSource, looked: Findings, follower: RepairFollower, pace: Pace) {
+  constructor(
+    disk: Disk,
+    source: LogSource,
+    looked: Findings,
+    follower: RepairFollower,
+    pace: Pace,
+    { lost, changed }: Notes,
+  ) {
     this.#disk = disk;
     this.#source = source;
     this.#follower = follower;
     this.#pace = pace;
+    this.#looked = looked;
+    this.#lost = [...lost];
+    this.#changed = [...changed];
     this.#bad = new Set(looked.damage.map(({ file }) => file));
   }
 
@@ -87,10 +102,12 @@ class Repair {
     const last = this.#lastKnown(found);
     const isLess = this.#tellLost(found, last);
     this.#pace.check();
-    await this.#writeState(found, last, isLess);
+    writeNotes(this.#disk, folder, { lost: this.#lost, changed: [...this.#bad] });
+    const old = await this.#writeState(found, last, isLess);
     await this.#writeSegments(last);
+    for (const { path } of old) this.#disk.remove(path);
     this.#disk.syncFolder(folder);
-    return { kept: this.#follower.records, lost: this.#lost, changed: this.#changed };
+    return { kept: this.#follower.records, lost: [...new Set(this.#lost)], changed: this.#changed };
   }
 
   /** The last position that was given out: that of the last entry, or of a checkpoint of what is lost. */
@@ -149,28 +166,25 @@ class Repair {
       this.#lost.push(
         `${basename(this.#source.segments.at(-1)!.path)} was followed by others, which are missing; nobody knows how much was in them, and positions from ${last + 1} on are given out again.`,
       );
-    return ranges.size > 0 || unknown > 0;
+    return ranges.size > 0 || unknown > 0 || this.#looked.isLess;
   }
 
   // Files
 
-  async #writeState(found: Findings, last: Position, isLess: boolean): Promise<void> {
+  /** Stores the state, if that is needed; gives the checkpoints that are to go when all is done. */
+  async #writeState(found: Findings, last: Position, isLess: boolean): Promise<CheckpointSource[]> {
     const { folder, checkpoints } = this.#source;
     const path = join(folder, checkpointName(last));
     const whole = found.whole.map((checkpoint) => checkpoint.path);
     // What holds and says what is true stays: without lost entries, the states from before are as good as a new one.
     const drop = checkpoints.filter((checkpoint) => isLess || !whole.includes(checkpoint.path));
-    if (drop.length === 0 && !isLess) return;
+    if (drop.length === 0 && !isLess) return [];
     for (const checkpoint of drop) await this.#keepCopy(checkpoint.path, checkpoint.file);
     if (isLess || !whole.includes(path)) {
-      // Beside at most one other: the oldest of three would be removed.
-      for (const checkpoint of drop) if (checkpoint.path !== path) this.#disk.remove(checkpoint.path);
       await new Checkpoints(this.#disk, folder, found.logId).write(last, this.#follower.dump(last));
       if (!this.#changed.includes(path)) this.#changed.push(path);
-    } else {
-      for (const checkpoint of drop) this.#disk.remove(checkpoint.path);
     }
-    this.#disk.syncFolder(folder);
+    return drop.filter((checkpoint) => checkpoint.path !== path);
   }
 
   async #writeSegments(last: Position): Promise<void> {

@@ -66,6 +66,8 @@ export interface Findings {
   readonly whole: readonly CheckpointSource[];
   /** Needed, and not there. */
   readonly missing: number;
+  /** The states that were found say more than the entries that are there. */
+  readonly isLess: boolean;
   /** Files behind the last one are missing. */
   readonly isCutOff: boolean;
 }
@@ -182,6 +184,7 @@ class Examination {
       gaps: this.#gaps,
       whole: this.#whole,
       missing,
+      isLess: missing > 0 || this.#broken,
       isCutOff: this.#isCutOff,
     };
   }
