@@ -163,7 +163,7 @@ class Agreement {
         if (one.answeredAt < call.calledAt) continue;
         const mayBeRefused = one.unless.some(
           ({ tag, after }) =>
-            (this.#last(one.book, tag, call.seqnum)?.seqnum ?? 0) > after || this.#mayBeUnknown(one.book, tag, after),
+            (this.#last(one.book, tag, call.seqnum)?.seqnum ?? 0) > after || this.#mayBeUnknown(one, { tag, after }),
         );
         assert.ok(mayBeRefused, `L1 #${call.id} is there, and #${one.id}, called before it, is not`);
       }
@@ -188,7 +188,7 @@ class Agreement {
     const isLast = this.#last(call.book, tag, seqnum + 1)?.seqnum === seqnum;
     // Of a tag that is not known, the horizon stands in for its last record.
     if (!isLast) {
-      const isUnknown = this.#mayBeUnknown(call.book, tag, conditions[place]!.after);
+      const isUnknown = this.#mayBeUnknown(call, conditions[place]!);
       assert.ok(isUnknown, `L3 the reason of #${call.id} is there`);
     }
     for (const earlier of conditions.slice(0, place))
@@ -203,10 +203,10 @@ class Agreement {
   }
 
   /** A condition on a tag may be decided by the horizon: nothing of it is left, and its book was trimmed. */
-  #mayBeUnknown(book: string, tag: string, after: number): boolean {
+  #mayBeUnknown({ id, book }: Call, { tag, after }: Condition): boolean {
     if (after === 0 || !this.#history.trims.some((trim) => trim.state === "there" && trim.book === book)) return false;
-    const there = this.#there.get(keyOf(book, tag)) ?? [];
-    return there.length === 0 || this.#isHidden(there[0]!, tag);
+    const before = this.#there.get(keyOf(book, tag))?.findLast((call) => call.id < id);
+    return before === undefined || this.#isHidden(before, tag);
   }
 
   #last(book: string, tag: string, below: number): Call | undefined {

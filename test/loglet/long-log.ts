@@ -29,8 +29,9 @@ export async function append(book: LogBook, from: number, count: number): Promis
 /** Of 1,000 records in two books; `released`: half of one is trimmed and its room given back. */
 export async function longLog(
   folder: string,
-  { released = false, closed = true, disk = realDisk as Disk } = {},
+  options: { readonly released?: boolean; readonly closed?: boolean; readonly disk?: Disk } = {},
 ): Promise<Session> {
+  const { released = false, closed = true, disk = realDisk } = options;
   const log = await openOn(folder, { segmentSizes: smallSegments, disk });
   const a = log.book("a");
   const b = log.book("b");

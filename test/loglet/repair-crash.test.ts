@@ -45,11 +45,10 @@ function watch(disk: FaultDisk): { watched: Disk; calls: number[] } {
   const calls: number[] = [];
   const watched = new Proxy<Disk>(disk, {
     get(target, name: keyof Disk) {
-      const method = target[name];
-      if (typeof method !== "function") return method;
+      const method = Reflect.get(target, name) as (...args: unknown[]) => unknown;
       return (...args: unknown[]): unknown => {
         if (changing.has(name)) calls.push(disk.operations);
-        return (method as (...args: unknown[]) => unknown).apply(target, args);
+        return method.apply(target, args);
       };
     },
   });

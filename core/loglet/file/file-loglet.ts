@@ -17,7 +17,7 @@ import type { BackedUp, Clock, Durability, LongOptions, Recovered, Verified } fr
 import { LogClock, systemClock, wallTime } from "../log-clock.js";
 import type { Entry, Follower, Loglet, LogletStats, Position, Sink, StoredEntry } from "../loglet.js";
 import { Background } from "./background.js";
-import type { Disk, DiskLock } from "./disk.js";
+import { type Disk, type DiskLock, isFull } from "./disk.js";
 import { frameHead, frameHolds, framePosition, frameRoom, frameSize, frameTime, sealFrame } from "./frame.js";
 import { createLog, findLog, type Found } from "./recovery.js";
 import { realDisk } from "./real-disk.js";
@@ -570,11 +570,6 @@ export class FileLoglet implements Loglet {
       throw this.#poison(error);
     }
   }
-}
-
-function isFull(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === "ENOSPC" || code === "EDQUOT";
 }
 
 function fullError(what: string, cause: unknown): LogError {
