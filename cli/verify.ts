@@ -21,9 +21,11 @@ async function verifyLog(run: Run, place: string, { json }: { readonly json?: tr
   if (json) await run.out.json(found);
   else {
     for (const { file, offset, position, what } of found.damage) {
-      await run.out.line(`${file} at byte ${offset}, position ${position}: ${what}`);
+      const at = position === undefined ? "" : `, position ${position}`;
+      await run.out.line(`${file} at byte ${offset}${at}: ${what}`);
     }
-    const state = found.ok ? "nothing is damaged" : `${found.damage.length} places are damaged`;
+    const places = found.damage.filter(({ harmless }) => !harmless).length;
+    const state = found.ok ? "nothing is damaged" : `${places} places are damaged`;
     await run.out.line(`${found.records} records, ${found.bytes} bytes: ${state}`);
   }
   if (!found.ok)

@@ -259,10 +259,12 @@ export interface Damage {
   /** The first seqnum that it concerns, where there is one. */
   readonly position: SeqNum | undefined;
   readonly what: string;
+  /** It costs time and nothing else: what is there is made of the records, as a table of theirs. A loss of power may tear it. */
+  readonly harmless: boolean;
 }
 
 export interface Verified {
-  /** There is no damage. */
+  /** There is no damage but what is harmless. */
   readonly ok: boolean;
   /** Records that can be read. */
   readonly records: number;

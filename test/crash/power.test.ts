@@ -1,5 +1,6 @@
 /** Power that goes at any call of the disk, over and over, under a log that is kept busy. */
 import assert from "node:assert/strict";
+import { verify } from "../../core/index.js";
 import type { FaultDisk } from "../../core/testing.js";
 import { decodeHeader, headerBytes, segmentNumber } from "../../core/loglet/file/header.js";
 import { BusyLog, runSome } from "./busy-log.js";
@@ -20,6 +21,7 @@ async function round(seed: number, lies = false): Promise<BusyLog> {
     // Now and then only the process is gone, and the next one finds what it wrote, synced or not.
     busy.disk = busy.random() < 0.25 ? busy.disk.kill() : busy.disk.powerLoss();
     busy.faulty = false;
+    if (busy.random() < 0.3 && busy.disk.list("/").includes("log")) await verifies(busy.disk);
   }
   // What the last boot found is there for good.
   for (let again = 0; again < 2; again++) {
@@ -28,6 +30,13 @@ async function round(seed: number, lies = false): Promise<BusyLog> {
     busy.disk = busy.disk.powerLoss();
   }
   return busy;
+}
+
+/** What a crash has left is no damage. */
+async function verifies(disk: FaultDisk): Promise<void> {
+  if (!disk.list("/log").some((name) => segmentNumber(name) !== undefined)) return;
+  const { ok, damage } = await verify("/log", { disk });
+  assert.ok(ok, `verify finds damage: ${damage.map(({ file, what }) => `${file}: ${what}`).join(", ")}`);
 }
 
 /** What happened to the files of a log. */

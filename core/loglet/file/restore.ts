@@ -81,9 +81,10 @@ function refuse(from: string, found: Findings, facts: BackupFacts | undefined, a
     if (cut && missing > 0)
       throw unknown(`records of then were trimmed later, and their room was given back; restore at a later position`);
   }
-  const [first] = damage;
+  // Tables are made anew.
+  const [first, ...others] = damage.filter(({ harmless }) => !harmless);
   if (first !== undefined) {
-    const more = damage.length > 1 ? ` (and ${damage.length - 1} more)` : "";
+    const more = others.length > 0 ? ` (and ${others.length} more)` : "";
     throw corruptError(first.file, first.offset, `${first.what}${more}`);
   }
   if (facts !== undefined && found.logId !== facts.id)

@@ -101,7 +101,7 @@ export async function verifySource(
   const pace = new Pace(bytes, options);
   const { damage, torn, missing } = await examine(disk, source, follower, pace, examineOptions);
   pace.end();
-  return { ok: damage.length === 0, records: follower.records - missing, bytes, damage, torn };
+  return { ok: damage.every(({ harmless }) => harmless), records: follower.records - missing, bytes, damage, torn };
 }
 
 export async function examine(
@@ -280,15 +280,17 @@ class Examination {
     this.#gap(header.base, source.path, 0, told);
     this.#next = header.base;
 
-    const table = new EntryTable(true);
+    const table = new EntryTable(header.sparse);
     let framesEnd = headerBytes;
     let clean = false;
     let holes = 0;
     let badBatch = 1;
     for (const part of walk(walked)) {
       if (part.kind === "hole") {
+        // The table of a log that was closed, or what a loss of power has left of it.
+        const isBehind = clean && part.next === undefined && part.offset === framesEnd;
+        if (isBehind && (isClosed || table.isIn(bytes.subarray(framesEnd, end), framesEnd))) break;
         if (isLast && source.end === undefined) {
-          if (isClosed && clean && part.next === undefined && part.offset === framesEnd) break;
           if (header.durability === "os" || findFrame(walked, part.offset, part.position, badBatch + 1) === undefined) {
             this.#torn = { bytes: endOfBytes(bytes, part.offset, end) - part.offset, position: part.position };
             break;
@@ -446,6 +448,7 @@ class Examination {
           from,
           undefined,
           "the table of its entries is damaged; reading it takes longer, nothing else",
+          true,
         );
       return;
     }
@@ -477,7 +480,7 @@ class Examination {
     return missing;
   }
 
-  #report(file: string, offset: number, position: Position | undefined, what: string): void {
-    this.#damage.push({ file, offset, position, what });
+  #report(file: string, offset: number, position: Position | undefined, what: string, harmless = false): void {
+    this.#damage.push({ file, offset, position, what, harmless });
   }
 }
