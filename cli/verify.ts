@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { verify } from "../core/index.js";
 import { jsonOption } from "./arguments.js";
-import { action, command, existing, type Run } from "./command.js";
+import { action, command, type Run, urlOf } from "./command.js";
 import { Refusal } from "./exit.js";
 import { progress } from "./progress.js";
 
@@ -16,7 +16,7 @@ export function verifyCommand(): Command {
 
 async function verifyLog(run: Run, place: string, { json }: { readonly json?: true }): Promise<void> {
   using bar = progress("verify");
-  const found = await verify(existing(place), { signal: run.signal, onProgress: (at) => bar.update(at) });
+  const found = await verify(urlOf(place), { signal: run.signal, onProgress: (at) => bar.update(at) });
   bar.stop();
   if (json) await run.out.json(found);
   else {

@@ -23,6 +23,8 @@ export interface Clock {
 }
 
 export interface OpenOptions {
+  /** Whether a log is made where there is none; without, that is `LOG_NOT_A_LOG`. Default true. Only for `file:`. */
+  readonly create?: boolean | undefined;
   /** Default `"disk"`. Only for `file:`. */
   readonly durability?: Exclude<Durability, "memory"> | undefined;
   /** Where fdatasync runs: in the calling thread, in Node's thread pool, or (default) chosen by its measured time. */

@@ -25,13 +25,15 @@ import { backupLog, type Held } from "./backup.js";
 import { Checkpoints } from "./checkpoints.js";
 import { compact, isMostlyDead } from "./compaction.js";
 import { scanFrames } from "./scan.js";
-import { headerBytes } from "./header.js";
-import { copyError } from "./copy.js";
+import { headerBytes, segmentNumber } from "./header.js";
+import { copyError, listFolder } from "./copy.js";
 import { type CheckpointSource, openCheckpoints } from "./source.js";
 import { verifySource } from "./verify.js";
 import { createSegment, nextSegmentBytes, type Segment, type SegmentSizes, segmentSizes } from "./segment.js";
 
 export interface FileLogletOptions {
+  /** Default true. */
+  readonly create?: boolean | undefined;
   readonly durability?: Exclude<Durability, "memory"> | undefined;
   readonly io?: "main" | "worker" | "auto" | undefined;
   readonly clock?: Clock | undefined;
@@ -118,13 +120,15 @@ export class FileLoglet implements Loglet {
     this.recovered = found.recovered;
   }
 
-  /** Opens the log in a folder, made where there is none. */
+  /** Opens the log in a folder, made where there is none, unless `create` is false. */
   static async open(directory: string, options: FileLogletOptions = {}): Promise<FileLoglet> {
     const folder = resolve(directory);
     const disk = options.disk ?? realDisk;
     let lock: DiskLock | undefined;
     try {
-      disk.makeFolder(folder);
+      // Before the lock, which leaves a file of its own.
+      if (options.create === false) mustBeThere(disk, folder);
+      else disk.makeFolder(folder);
       lock = await disk.lock(folder);
       const now = wallTime(options.clock ?? systemClock);
       const sizes = options.segmentSizes ?? segmentSizes;
@@ -570,6 +574,14 @@ export class FileLoglet implements Loglet {
       throw this.#poison(error);
     }
   }
+}
+
+function mustBeThere(disk: Disk, folder: string): void {
+  if (listFolder(disk, folder)?.some((name) => segmentNumber(name) !== undefined) === true) return;
+  throw new LogError(
+    "LOG_NOT_A_LOG",
+    `there is no log in ${folder}, and none was to be made; mind the spelling, or begin one first`,
+  );
 }
 
 function fullError(what: string, cause: unknown): LogError {
