@@ -11,28 +11,20 @@
 import { basename, join } from "node:path";
 import { Pace } from "../../pace.js";
 import type { LongOptions, Repaired } from "../../types.js";
-import type { Follower, Position } from "../loglet.js";
+import type { Position } from "../loglet.js";
 import { checkpointName, Checkpoints } from "./checkpoints.js";
 import { copyFile } from "./copy.js";
 import type { Disk } from "./disk.js";
+import { examine } from "./examine.js";
+import type { Findings, SegmentFound } from "./findings.js";
 import { frameHead, frameRoom } from "./frame.js";
 import { headerBytes, type SegmentHeader } from "./header.js";
+import { type RepairFollower, takeLosses } from "./losses.js";
 import { type Notes, readNotes, removeNotes, writeNotes } from "./repair-notes.js";
 import { walk } from "./salvage.js";
 import { createSegment, SegmentDraft, segmentSizes } from "./segment.js";
 import { type CheckpointSource, closeSource, type LogSource, openSource, sourceBytes } from "./source.js";
 import { EntryTable } from "./table.js";
-import { examine, type Findings, type SegmentFound } from "./verify.js";
-
-/** A follower whose state can be made to fit what is left. */
-export interface RepairFollower extends Follower {
-  /** The record at a position is gone: reads pass over it, conditions still see it. */
-  lose(position: Position): void;
-  /** Conditions that ask about tags of which nobody knows whether they were at or below a position are refused. */
-  raiseHorizons(position: Position): void;
-  /** The state, as one of `position`. */
-  dump(position: Position): Iterable<Uint8Array>;
-}
 
 export async function repairLog(
   disk: Disk,
@@ -100,73 +92,21 @@ class Repair {
       each: ({ bytes: _, ...segment }) => void this.#segments.push(segment),
     });
     const last = this.#lastKnown(found);
-    const isLess = this.#tellLost(found, last);
+    const { lost, isLess } = takeLosses(found, last, segments.at(-1)!.path, this.#follower);
+    for (const what of lost) if (!this.#lost.includes(what)) this.#lost.push(what);
     this.#pace.check();
     writeNotes(this.#disk, folder, { lost: this.#lost, changed: [...this.#bad] });
-    const old = await this.#writeState(found, last, isLess);
+    const old = await this.#writeState(found, last, isLess || this.#looked.isLess);
     await this.#writeSegments(last);
     for (const { path } of old) this.#disk.remove(path);
     this.#disk.syncFolder(folder);
-    return { kept: this.#follower.records, lost: [...new Set(this.#lost)], changed: this.#changed };
+    return { kept: this.#follower.records, lost: this.#lost, changed: this.#changed };
   }
 
   /** The last position that was given out: that of the last entry, or of a checkpoint of what is lost. */
   #lastKnown(found: Findings): Position {
     if (found.durability === "os") return found.position;
     return Math.max(found.position, ...this.#source.checkpoints.map(({ position }) => position));
-  }
-
-  /** Takes what is gone out of the state, and says so. True where something is. */
-  #tellLost(found: Findings, last: Position): boolean {
-    const { start, released, position } = found;
-    const follower = this.#follower;
-    const ranges = new Map<string, string[]>();
-    const tell = (path: string, from: Position, to: Position): void => {
-      const known = ranges.get(path) ?? [];
-      if (known.length === 0) ranges.set(path, known);
-      known.push(from === to ? String(from) : `${from} to ${to}`);
-    };
-    const blind = released && start === 0;
-    let unseen = 0;
-    let unknown = 0;
-    for (const { from, to, path } of found.gaps) {
-      for (let at = from; at <= Math.min(to, start); at++) {
-        if (!follower.isNeeded(at)) continue;
-        const first = at;
-        for (; at <= Math.min(to, start) && follower.isNeeded(at); at++) follower.lose(at);
-        tell(path, first, at - 1);
-        unseen = at - 1;
-      }
-      if (to <= start) continue;
-      unknown = to;
-      if (!blind) tell(path, Math.max(from, start + 1), to);
-    }
-    if (last > position) {
-      tell(this.#source.segments.at(-1)!.path, position + 1, last);
-      if (last > start) unknown = last;
-    }
-    for (const [path, positions] of ranges) {
-      const what = positions.length === 1 && !positions[0]!.includes(" ") ? "position" : "positions";
-      this.#lost.push(`${basename(path)}: what was at ${what} ${positions.join(", ")} is lost.`);
-    }
-    if (blind && unknown > 0) {
-      this.#lost.push(
-        `No checkpoint holds, so of the positions up to ${unknown} that are not there nobody knows which were trimmed away and which are lost; records that were trimmed may be there again.`,
-      );
-    }
-    if (unseen > 0)
-      this.#lost.push("Conditions still see the lost records that a checkpoint covers: they are decided as before.");
-    if (unknown > 0) {
-      follower.raiseHorizons(unknown);
-      this.#lost.push(
-        `Which tags were at the positions up to ${unknown} that are not there cannot be known. A condition on a tag that is not known now is refused when its "after" is from 1 to ${unknown - 1}; with 0 it passes. A condition on a tag of which a record is left is decided by the newest one that is left, and an append that was refused because of a lost record may be there now.`,
-      );
-    }
-    if (found.isCutOff)
-      this.#lost.push(
-        `${basename(this.#source.segments.at(-1)!.path)} was followed by others, which are missing; nobody knows how much was in them, and positions from ${last + 1} on are given out again.`,
-      );
-    return ranges.size > 0 || unknown > 0 || this.#looked.isLess;
   }
 
   // Files

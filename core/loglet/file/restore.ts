@@ -12,13 +12,14 @@ import { type BackupFacts, readBackup } from "./backup.js";
 import { Checkpoints, readCheckpoint } from "./checkpoints.js";
 import { CopyFolder } from "./copy.js";
 import type { Disk } from "./disk.js";
+import { examine } from "./examine.js";
+import type { Findings, SegmentFound } from "./findings.js";
 import { frameHead, sealFrame, frameSeed } from "./frame.js";
 import { headerBytes, type SegmentHeader } from "./header.js";
 import { walk } from "./salvage.js";
 import { createSegment, SegmentDraft } from "./segment.js";
 import { closeSource, openSource, sourceBytes } from "./source.js";
 import { EntryTable } from "./table.js";
-import { examine, type Findings, type SegmentFound } from "./verify.js";
 
 const writeBytes = 1 << 20;
 
