@@ -21,7 +21,7 @@ async function round(seed: number, lies = false): Promise<BusyLog> {
     // Now and then only the process is gone, and the next one finds what it wrote, synced or not.
     busy.disk = busy.random() < 0.25 ? busy.disk.kill() : busy.disk.powerLoss();
     busy.faulty = false;
-    if (busy.random() < 0.3 && busy.disk.list("/").includes("log")) await verifies(busy.disk);
+    if (busy.random() < 0.1 && busy.disk.list("/").includes("log")) await verifies(busy.disk);
   }
   // What the last boot found is there for good.
   for (let again = 0; again < 2; again++) {
