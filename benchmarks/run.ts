@@ -69,7 +69,10 @@ async function main(): Promise<number> {
   }
 }
 
-process.exitCode = await main().catch((error: unknown) => {
-  console.error(error instanceof TypeError && "code" in error ? `${error.message}\n${usage}` : error);
-  return 2;
-});
+// After a fault there are servers and connections that would keep it going.
+process.exit(
+  await main().catch((error: unknown) => {
+    console.error(error instanceof TypeError && "code" in error ? `${error.message}\n${usage}` : error);
+    return 2;
+  }),
+);

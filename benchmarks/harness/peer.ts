@@ -75,9 +75,12 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Starts a server and waits until its port answers; it is stopped by its pid. */
+/** Starts a server and waits until its port answers; it is stopped by its pid, at the latest when this process ends. */
 export async function serve(command: string, args: readonly string[], port: number): Promise<() => Promise<void>> {
   const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"] });
+  const killed = (): void => void child.kill("SIGTERM");
+  process.once("exit", killed);
+  child.once("exit", () => process.removeListener("exit", killed));
   let errors = "";
   child.stderr.on("data", (text) => (errors += String(text)));
   for (let tries = 0; tries < 200; tries++) {

@@ -23,7 +23,7 @@ export async function readOpen({ keys, values }: Accounts, folder: string, quick
     }
     return (count / (performance.now() - start)) * 1000;
   };
-  const count = quick ? 500_000 : 2_000_000;
+  const count = quick ? 200_000 : 2_000_000;
   await read(count / 4);
   const value = await read(count);
   await store.close();

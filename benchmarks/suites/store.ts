@@ -23,7 +23,7 @@ export const storeSuite: Suite = {
     "10,000 accounts of 150 bytes (2,000 with --quick), fsync before the answer, fresh files; every answer is in the balances",
   async run({ quick, folder, random, say, skip }: SuiteRun) {
     const accounts = new Accounts(random, quick ? 2_000 : 10_000);
-    const ms = quick ? 250 : 750;
+    const ms = quick ? 200 : 750;
     const inFlights = quick ? [1, 256] : [1, 16, 256];
     const running = await startPeers<Peer<Bank>, Bank>(
       [postgresBank(accounts), redisBank(accounts), mongodbBank(accounts)],
@@ -31,8 +31,8 @@ export const storeSuite: Suite = {
       skip,
     );
     say("objects to open again");
-    const many = { path: `${folder}/many`, objects: quick ? 10_000 : 100_000 };
-    const cold = { path: `${folder}/cold`, objects: quick ? 6 : 40 };
+    const many = { path: `${folder}/many`, objects: quick ? 5_000 : 100_000 };
+    const cold = { path: `${folder}/cold`, objects: quick ? 4 : 40 };
     await fillMany(many);
     await fillCold(cold);
     const records = { update: await recordsOf("update"), txn: await recordsOf("txn") };
