@@ -2,35 +2,10 @@
 import { fork } from "node:child_process";
 import { rmSync } from "node:fs";
 import { BokiStore, openLog } from "../../libs/index.js";
-import { type Account, accountOf, type Accounts, keyOf } from "../harness/accounts.js";
+import { type Account, accountOf, keyOf } from "../harness/accounts.js";
 import { type Sample, spread } from "../harness/measure.js";
 import { closedLoop, samplesOf } from "../harness/workload.js";
-import { loadAccounts } from "../peers/boki.js";
-
-/** Awaited reads, one after the other, of 10,000 open objects. */
-export async function readOpen({ keys, values }: Accounts, folder: string, quick: boolean): Promise<Sample[]> {
-  const path = `${folder}/open`;
-  const log = await openLog(`file:${path}`, { durability: "os" });
-  const store = new BokiStore(log.book("bench"));
-  const accounts = store.collection<Account>("accounts");
-  await loadAccounts(store, accounts, keys, values);
-  const read = async (count: number): Promise<number> => {
-    const start = performance.now();
-    for (let i = 0; i < count; i++) {
-      const key = keys[(i * 7919) % keys.length]!;
-      const account = await accounts.get(key);
-      if (account?.id !== key) throw new Error(`${key} is ${account?.id}`);
-    }
-    return (count / (performance.now() - start)) * 1000;
-  };
-  const count = quick ? 200_000 : 2_000_000;
-  await read(count / 4);
-  const value = await read(count);
-  await store.close();
-  await log.close();
-  rmSync(path, { recursive: true });
-  return [{ case: "read.open", system: "boki", metric: "rate", unit: "reads/s", value }];
-}
+import type { Filled } from "./store-reopened.js";
 
 interface Page {
   readonly text: string;
@@ -103,21 +78,13 @@ export async function hotObject(folder: string, ms: number): Promise<Sample[]> {
   return samples;
 }
 
-/** Bytes that an open object takes, in a process of its own, in which nothing else comes and goes. */
-export async function memory({
-  path,
-  objects,
-}: {
-  readonly path: string;
-  readonly objects: number;
-}): Promise<Sample[]> {
-  const child = fork(new URL("store-memory.js", import.meta.url), [path, String(objects)], {
-    execArgv: ["--expose-gc"],
-  });
-  const value = await new Promise<number>((resolve, reject) => {
-    child.once("message", (bytes) => resolve(bytes as number));
+/** What store-alone.ts measures, of the first objects of a store. */
+export async function alone(what: "memory" | "reads", { path, objects }: Filled): Promise<Sample[]> {
+  const args = [what, path, String(objects)];
+  const child = fork(new URL("store-alone.js", import.meta.url), args, { execArgv: ["--expose-gc"] });
+  return new Promise((resolve, reject) => {
+    child.once("message", (samples) => resolve(samples as Sample[]));
     child.once("error", reject);
-    child.once("exit", (code) => reject(new Error(`the process that measures memory ended with ${code}`)));
+    child.once("exit", (code) => reject(new Error(`the process that measures ${what} ended with ${code}`)));
   });
-  return [{ case: "open object", system: "boki", metric: "memory", unit: "bytes", value }];
 }

@@ -8,7 +8,7 @@ import { type BankRecord, openBankAppender, openBokiBank } from "../peers/boki.j
 import { mongodbBank } from "../peers/mongodb.js";
 import { postgresBank } from "../peers/postgres.js";
 import { redisBank } from "../peers/redis.js";
-import { hotObject, memory, readClosed, readOpen } from "./store-objects.js";
+import { alone, hotObject, readClosed } from "./store-objects.js";
 import { coldReads, fillCold, fillMany, reopening } from "./store-reopened.js";
 
 const unit = "operations/s";
@@ -93,7 +93,7 @@ export const storeSuite: Suite = {
     }
     tasks.push(
       changes("txn256", "boki put", "txn", 256, () => openBokiBank(folder, accounts, true)),
-      { name: "reads of open objects", run: () => readOpen(accounts, folder, quick) },
+      { name: "reads of open objects", run: () => alone("reads", { ...many, objects: accounts.keys.length }) },
       { name: "reads of closed objects", run: () => readClosed(folder, quick ? 200 : 1000) },
       { name: "one hot object", run: () => hotObject(folder, ms) },
       { name: "cold reads", run: () => coldReads(cold) },
@@ -106,7 +106,7 @@ export const storeSuite: Suite = {
       async end() {
         for (const [, store] of running) await store.stop();
         say("memory");
-        return memory(many);
+        return alone("memory", many);
       },
     };
   },
