@@ -37,7 +37,7 @@ async function memory(): Promise<Sample[]> {
 
 /** Awaited reads, one after the other; then again once there was a transaction, for that makes promises slower before Node 24. */
 async function reads(): Promise<Sample[]> {
-  const count = 1_000_000;
+  const count = 500_000;
   const rate = async (): Promise<number> => {
     const start = performance.now();
     for (let i = 0; i < count; i++) await read(keys[(i * 7919) % objects]!);
