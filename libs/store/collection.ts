@@ -6,7 +6,7 @@ import { toMs, type Duration } from "../duration.js";
 import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions, Waiting } from "../objects.js";
 import { checkKey } from "../tags.js";
 import { join, Transaction, type ObjectsShare, type TransactionalObjects } from "../transaction.js";
-import type { Draft } from "./draft.js";
+import { copyOf, type Draft } from "./draft.js";
 import { Expiry } from "./expiry.js";
 import { Handle } from "./handle.js";
 import type { BuildOptions } from "./index-build.js";
@@ -113,7 +113,8 @@ export class Collection<T> implements TransactionalObjects<T> {
     checkKey(key);
     checkOptions("put", options, putOptions);
     this.#check();
-    const { seqnum } = await this.#write(key, (draft) => draft.put(value, options), options);
+    const copy = copyOf(value);
+    const { seqnum } = await this.#write(key, (draft) => draft.put(copy, options), options);
     return { seqnum };
   }
 

@@ -63,9 +63,9 @@ export class Draft<T> {
     this.#reindexed = this.before !== undefined;
   }
 
-  put(value: T, options: PutOptions | undefined): Promise<void> | undefined {
+  /** `copy` is one that `copyOf` made, when the user called. */
+  put(copy: T, options: PutOptions | undefined): Promise<void> | undefined {
     const expiresIn = options?.expiresIn === undefined ? undefined : toMs("expiresIn", options.expiresIn);
-    const copy = copyOf(value);
     const checked = this.#shape.check(copy, this.key);
     if (checked instanceof Promise)
       return checked.then((known) => this.#put(known === copy ? copy : copyOf(known), expiresIn));
@@ -100,7 +100,8 @@ export class Draft<T> {
   update(recipe: Recipe<T>, options: UpdateOptions<T> | undefined): T | Promise<T> {
     const given = options?.expiresIn;
     const expiresIn = given === undefined || given === null ? given : toMs("expiresIn", given);
-    const from = this.value ?? (options?.initial === undefined ? undefined : copyOf(options.initial));
+    let from = this.value;
+    if (from === undefined && options?.initial !== undefined) from = copyOf(options.initial);
     if (from === undefined) throw new StoreNotFoundError(this.collection, this.key);
     const [value, patches] = run(recipe, from);
     const checked = this.#shape.check(value, this.key);
@@ -151,7 +152,8 @@ export class Draft<T> {
   }
 }
 
-function copyOf<T>(value: T): T {
+/** A value to be stored, which shares nothing with what the user gave. */
+export function copyOf<T>(value: T): T {
   if (value === undefined)
     throw new TypeError("undefined cannot be stored, it means that there is no object; delete() it");
   return copyValue(value);

@@ -4,7 +4,7 @@ import type { Commit } from "../commit.js";
 import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions } from "../objects.js";
 import type { ObjectsShare } from "../transaction.js";
 import type { View } from "../views.js";
-import type { Draft } from "./draft.js";
+import { copyOf, type Draft } from "./draft.js";
 import type { Handle } from "./handle.js";
 import { entryOf, isExpired } from "./indexes.js";
 import { keysWith, type KeysState } from "./keys.js";
@@ -32,7 +32,8 @@ export class Share<T> implements ObjectsShare<T> {
   }
 
   async put(key: string, value: T, options?: PutOptions): Promise<void> {
-    return this.#do(key, (draft) => draft.put(value, options));
+    const copy = copyOf(value);
+    return this.#do(key, (draft) => draft.put(copy, options));
   }
 
   async update(key: string, recipe: Recipe<T>, options?: UpdateOptions<T>): Promise<T> {
@@ -64,6 +65,11 @@ export class Share<T> implements ObjectsShare<T> {
     return result;
   }
 
+  /** Resolves when the operations called so far are through, so that what is looked for sees them. */
+  async #settle(): Promise<void> {
+    while (this.#pending.size > 0) await Promise.all(this.#pending.values());
+  }
+
   #draft(key: string): Draft<T> | Promise<Draft<T>> {
     const known = this.#drafts.get(key);
     if (known !== undefined) return known;
@@ -90,6 +96,7 @@ export class Share<T> implements ObjectsShare<T> {
     indexes.checkName(index);
     const entry = entryOf(value, index);
     await this.#handle.openIndexes();
+    await this.#settle();
     this.#looked.add(entryTag(name, index, entry)).add(anyEntryTag(name, index));
     const { state, fault } = stored.keys.at(this.#view.position);
     if (fault !== undefined) throw fault;
@@ -119,6 +126,7 @@ export class Share<T> implements ObjectsShare<T> {
     const { stored } = this.#handle;
     await this.#handle.openForReads();
     await stored.openKeys();
+    await this.#settle();
     this.#looked.add(collectionTag(this.#handle.name));
     const { state, fault } = stored.keys.at(this.#view.position);
     if (fault !== undefined) throw fault;
