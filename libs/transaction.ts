@@ -132,6 +132,10 @@ export class Transaction {
     return share;
   }
 
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   #check(): void {
     if (this.#ended)
       throw new TypeError("the transaction has ended; use `tx` only inside its function, and await what it gives");
@@ -185,7 +189,8 @@ let running: AsyncLocalStorage<Transaction> | undefined;
 
 /** Whether the code that asks runs inside a transaction. */
 export function isInTransaction(): boolean {
-  return running?.getStore() !== undefined;
+  // What a transaction has started may go on after its end.
+  return running?.getStore()?.ended === false;
 }
 
 /**
@@ -200,7 +205,7 @@ export async function transaction<T>(
   { signal, attempts = attemptsMax }: TransactionOptions = {},
 ): Promise<T> {
   running ??= new AsyncLocalStorage<Transaction>();
-  if (running.getStore() !== undefined) {
+  if (isInTransaction()) {
     throw new TypeError("a transaction inside a transaction; hand the `tx` of the outer one to the function instead");
   }
   const feed = await Feed.running(book);

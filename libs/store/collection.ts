@@ -193,7 +193,11 @@ export class Collection<T> implements TransactionalObjects<T> {
 
   [join](tx: Transaction): ObjectsShare<T> {
     const { book } = this.#stored.feed;
-    return tx.share(this, book, () => new Share(this.#handle, tx.view));
+    return tx.share(this, book, () => {
+      // What is opened from here on is to be fed; the feed of a transaction runs already.
+      void this.#handle.openForReads();
+      return new Share(this.#handle, tx.view);
+    });
   }
 
   /** Ends background work. Made by the store. */

@@ -211,7 +211,7 @@ export class StoredCollection {
       for (const part of storeParts(decodeCommit(record.data))) {
         if (part.collection !== this.name) continue;
         const kept = record.seqnum > oldest && version.seqnum < record.seqnum;
-        version = step(keysFold, version, part, record, kept);
+        version = step(keysFold, version, part, record, kept || versions.at(-2)?.state === version.state);
         if (kept) versions.push(version);
         else versions[versions.length - 1] = version;
       }

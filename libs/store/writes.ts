@@ -50,7 +50,9 @@ export class Writes<T> {
     return new Promise<Written<R>>((resolve, reject) => {
       const edit = { run, result: undefined, resolve, reject } as unknown as Edit<T>;
       const waiting = this.#waiting.get(key);
-      if (waiting !== undefined) waiting.push(edit);
+      // What waits may wait for the transaction that this is in.
+      if (isInTransaction()) void this.#commit(key, [edit]).catch(reject);
+      else if (waiting !== undefined) waiting.push(edit);
       else {
         this.#waiting.set(key, []);
         void this.#drain(key, [edit]);
