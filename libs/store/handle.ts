@@ -1,5 +1,5 @@
 /** What the parts of one handle of a collection share: what is stored, how this process sees values, and its indexes. */
-import type { SeqNum } from "../../core/index.js";
+import { orAborted, type SeqNum } from "../../core/index.js";
 import type { Values } from "../codec.js";
 import type { Commit } from "../commit.js";
 import { StoreDamagedError } from "../errors.js";
@@ -7,7 +7,7 @@ import type { Version } from "../replica.js";
 import { collectionTag, definitionTag, objectTag } from "../tags.js";
 import type { View } from "../views.js";
 import { Draft } from "./draft.js";
-import { buildIndexes, type BuildOptions } from "./index-build.js";
+import { buildIndexes, type BuildOptions, type BuildProgress } from "./index-build.js";
 import type { Claims, Indexes } from "./indexes.js";
 import type { KeysState } from "./keys.js";
 import { absent, type ObjectState } from "./object.js";
@@ -24,6 +24,7 @@ export class Handle<T> {
   reindex!: (key: string) => Promise<unknown>;
   readonly #tag: string;
   readonly #definitionTag: string;
+  readonly #onProgress = new Set<(progress: BuildProgress) => void>();
   #building: Promise<void> | undefined;
 
   constructor(stored: StoredCollection, values: Values, shape: Shape<T>, indexes: Indexes<T>) {
@@ -62,12 +63,16 @@ export class Handle<T> {
     if (!this.areIndexesWhole) await this.#build(options);
   }
 
-  async #build(options: BuildOptions): Promise<void> {
-    this.#building ??= buildIndexes(this.stored, this.indexes.names, this.reindex, options);
+  /** One building for all who wait for it; each may stop waiting. */
+  async #build({ signal, onProgress }: BuildOptions): Promise<void> {
+    if (onProgress !== undefined) this.#onProgress.add(onProgress);
+    this.#building ??= buildIndexes(this.stored, this.indexes.names, this.reindex, (progress) => {
+      for (const show of this.#onProgress) show(progress);
+    }).finally(() => (this.#building = undefined));
     try {
-      await this.#building;
+      await orAborted(this.#building, signal);
     } finally {
-      this.#building = undefined;
+      if (onProgress !== undefined) this.#onProgress.delete(onProgress);
     }
   }
 
