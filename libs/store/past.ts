@@ -98,7 +98,10 @@ export class Past<T> {
     for await (const record of feed.book.read({ tag: collectionTag(name), from, follow: true, signal })) {
       let place = 0;
       for (const change of this.#changesIn(record)) {
+        // What only sets when an object expires is no change to see, but of what is seen later.
+        if (change.what === "same" && !values.has(change.key)) continue;
         const version = await this.#version(record, change, values);
+        if (change.what === "same") continue;
         place++;
         if (left > 0 && record.seqnum === from) {
           left--;
@@ -117,8 +120,7 @@ export class Past<T> {
 
   #changesIn(record: LogRecord): ObjectChange[] {
     return storeParts(decodeCommit(record.data)).filter(
-      (part): part is ObjectChange =>
-        part instanceof ObjectChange && part.collection === this.#handle.name && part.what !== "same",
+      (part): part is ObjectChange => part instanceof ObjectChange && part.collection === this.#handle.name,
     );
   }
 

@@ -1,4 +1,5 @@
 /** A collection's share in a transaction: what was read and written of it, at the position of the transaction. */
+import { checkOptions, show } from "../../core/index.js";
 import { collectionTag, entryTag, anyEntryTag, checkKey, objectTag } from "../tags.js";
 import type { Commit } from "../commit.js";
 import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions } from "../objects.js";
@@ -10,6 +11,9 @@ import { entryOf, isExpired } from "./indexes.js";
 import { keysWith, type KeysState } from "./keys.js";
 import { checkScan, keysIn } from "./scan.js";
 import { compare } from "./tree.js";
+
+const putOptions = new Set(["expiresIn"]);
+const updateOptions = new Set(["initial", "expiresIn"]);
 
 export class Share<T> implements ObjectsShare<T> {
   readonly #handle: Handle<T>;
@@ -32,11 +36,14 @@ export class Share<T> implements ObjectsShare<T> {
   }
 
   async put(key: string, value: T, options?: PutOptions): Promise<void> {
+    checkOptions("tx.put", options, putOptions);
     const copy = copyOf(value);
     return this.#do(key, (draft) => draft.put(copy, options));
   }
 
   async update(key: string, recipe: Recipe<T>, options?: UpdateOptions<T>): Promise<T> {
+    checkOptions("tx.update", options, updateOptions);
+    if (typeof recipe !== "function") throw new TypeError(`a recipe must be a function, not ${show(recipe)}`);
     return this.#do(key, (draft) => draft.update(recipe, options));
   }
 

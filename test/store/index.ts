@@ -3,13 +3,15 @@
  *
  * `subject` is called once for each case, with the clock that the log is to run on where the case needs one.
  */
+import { expiry } from "./expiry.js";
 import { finding } from "./finding.js";
 import { objects } from "./objects.js";
+import { time } from "./time.js";
 import { transactions } from "./transactions.js";
 import type { Suite } from "./suite.js";
 
 export function storeCases(suite: Suite & { readonly name: string }): void {
   suite.describe(`${suite.name} has a store`, () => {
-    for (const cases of [objects, transactions, finding]) cases(suite);
+    for (const cases of [objects, transactions, finding, time, expiry]) cases(suite);
   });
 }
