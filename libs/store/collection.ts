@@ -44,7 +44,6 @@ export class Collection<T> implements TransactionalObjects<T> {
   readonly #retention: Retention<T>;
   readonly #expiry: Expiry<T>;
   readonly #stored: StoredCollection;
-  #closed: (() => Error) | undefined;
 
   /** Made by `BokiStore.collection`. */
   constructor(stored: StoredCollection, values: Values, options: CollectionOptions<T>) {
@@ -79,7 +78,7 @@ export class Collection<T> implements TransactionalObjects<T> {
    */
   get(key: string): Promise<T | undefined> {
     const version = this.#stored.peek(key);
-    if (version === undefined) return this.#open(key);
+    if (version === undefined || this.#handle.closed) return this.#open(key);
     try {
       const time = version.state.expiresAt === Infinity ? 0 : this.#stored.feed.now().time;
       return Promise.resolve(this.#handle.value(version, key, time));
@@ -90,7 +89,7 @@ export class Collection<T> implements TransactionalObjects<T> {
 
   async #open(key: string): Promise<T | undefined> {
     checkKey(key);
-    this.#check();
+    this.#handle.check();
     await this.#handle.openForReads();
     const object = await this.#stored.object(key);
     return object.current === undefined
@@ -112,7 +111,7 @@ export class Collection<T> implements TransactionalObjects<T> {
   async put(key: string, value: T, options?: PutOptions & Waiting): Promise<{ readonly seqnum: SeqNum }> {
     checkKey(key);
     checkOptions("put", options, putOptions);
-    this.#check();
+    this.#handle.check();
     const copy = copyOf(value);
     const { seqnum } = await this.#write(key, (draft) => draft.put(copy, options), options);
     return { seqnum };
@@ -128,7 +127,7 @@ export class Collection<T> implements TransactionalObjects<T> {
     checkKey(key);
     checkOptions("update", options, updateOptions);
     if (typeof recipe !== "function") throw new TypeError(`a recipe must be a function, not ${show(recipe)}`);
-    this.#check();
+    this.#handle.check();
     return (await this.#write(key, (draft) => draft.update(recipe, options), options)).result;
   }
 
@@ -136,7 +135,7 @@ export class Collection<T> implements TransactionalObjects<T> {
   async delete(key: string, options?: Waiting): Promise<{ readonly seqnum: SeqNum }> {
     checkKey(key);
     checkOptions("delete", options, waiting);
-    this.#check();
+    this.#handle.check();
     const { seqnum } = await this.#write(key, (draft) => draft.delete(), options);
     return { seqnum };
   }
@@ -158,7 +157,7 @@ export class Collection<T> implements TransactionalObjects<T> {
 
   /** The value that an object had at a position, inclusive. Rejects with `LOG_TRIMMED` for one that is not retained. */
   async at(key: string, seqnum: SeqNum): Promise<T | undefined> {
-    this.#check();
+    this.#handle.check();
     return this.#past.at(key, seqnum);
   }
 
@@ -177,7 +176,7 @@ export class Collection<T> implements TransactionalObjects<T> {
    * that too; this shows how far it is.
    */
   async ready(options: BuildOptions = {}): Promise<void> {
-    this.#check();
+    this.#handle.check();
     if (this.#handle.indexes.size === 0) await this.#handle.openForReads();
     else await this.#handle.openIndexes(options);
   }
@@ -187,22 +186,23 @@ export class Collection<T> implements TransactionalObjects<T> {
    * collection grows.
    */
   async checkpoint(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    this.#check();
+    this.#handle.check();
     await this.#retention.run(options.signal);
   }
 
   [join](tx: Transaction): ObjectsShare<T> {
+    this.#handle.check();
     const { book } = this.#stored.feed;
     return tx.share(this, book, () => {
       // What is opened from here on is to be fed; the feed of a transaction runs already.
-      void this.#handle.openForReads();
+      void this.#stored.book.following();
       return new Share(this.#handle, tx.view);
     });
   }
 
   /** Ends background work. Made by the store. */
   async close(reason: () => Error): Promise<void> {
-    this.#closed = reason;
+    this.#handle.close(reason);
     await this.#expiry.close();
     await this.#retention.close();
   }
@@ -218,13 +218,9 @@ export class Collection<T> implements TransactionalObjects<T> {
     return orAborted(this.#writes.write(key, edit), signal);
   }
 
-  #check(): void {
-    if (this.#closed !== undefined) throw this.#closed();
-  }
-
   /** Reads at one position. */
   async #reading<R>(read: (share: ObjectsShare<T>) => Promise<R>): Promise<R> {
-    this.#check();
+    this.#handle.check();
     await this.#handle.openForReads();
     const tx = new Transaction(this.#stored.feed);
     try {
@@ -235,7 +231,7 @@ export class Collection<T> implements TransactionalObjects<T> {
   }
 
   async *#iterating<R>(read: (share: ObjectsShare<T>) => AsyncIterableIterator<R>): AsyncIterableIterator<R> {
-    this.#check();
+    this.#handle.check();
     await this.#handle.openForReads();
     const tx = new Transaction(this.#stored.feed);
     try {

@@ -10,7 +10,7 @@ import { ObjectChange, type What } from "./change.js";
 import { immer, packPatches, wholeDue, type ObjectState } from "./object.js";
 import type { Shape } from "./schema.js";
 
-/** What an object is before the commit. `fault`: why that is not known. */
+/** What an object is before the commit. `fault`: what who asks for its value is told, where that is not known. */
 export interface Base {
   readonly base: ObjectState;
   readonly fault: Error | undefined;
@@ -45,10 +45,9 @@ export class Draft<T> {
     this.#keepsExpiry = before !== undefined;
   }
 
-  /** Throws `STORE_DAMAGED` while it is what it was and that is not known. */
+  /** Throws, such as `STORE_DAMAGED`, while it is what it was and that is not known. */
   get value(): T | undefined {
-    if (this.#fault !== undefined && this.#what === "same")
-      throw new StoreDamagedError(this.collection, this.key, this.#fault);
+    if (this.#fault !== undefined && this.#what === "same") throw this.#fault;
     return this.#value;
   }
 
@@ -91,9 +90,10 @@ export class Draft<T> {
     this.#shared = false;
   }
 
-  /** Deletes it if its time has come. */
+  /** Deletes it if its time has come. Of a damaged one only the keys know that, and whoever calls has asked them. */
   expire(): void {
-    if (this.base.exists && this.#fault === undefined && this.before === undefined) this.delete();
+    const isKnown = this.#fault === undefined || this.#fault instanceof StoreDamagedError;
+    if (isKnown && this.base.exists && this.before === undefined) this.delete();
   }
 
   /** The new value. Throws `STORE_NOT_FOUND` where there is nothing to begin with, and what the recipe throws. */

@@ -26,6 +26,8 @@ export class Handle<T> {
   readonly #definitionTag: string;
   readonly #onProgress = new Set<(progress: BuildProgress) => void>();
   #building: Promise<void> | undefined;
+  readonly #ending = new AbortController();
+  #closed: (() => Error) | undefined;
 
   constructor(stored: StoredCollection, values: Values, shape: Shape<T>, indexes: Indexes<T>) {
     this.stored = stored;
@@ -40,9 +42,32 @@ export class Handle<T> {
     return this.stored.name;
   }
 
+  /** Ends what waits. */
+  close(reason: () => Error): void {
+    this.#closed = reason;
+    this.#ending.abort();
+  }
+
+  /** Aborted when the store is closed. */
+  get ending(): AbortSignal {
+    return this.#ending.signal;
+  }
+
+  get closed(): boolean {
+    return this.#closed !== undefined;
+  }
+
+  /** Throws when the store or the log is closed. */
+  check(): void {
+    if (this.#closed !== undefined) throw this.#closed();
+    const { fault } = this.stored.feed;
+    if (fault !== undefined) throw fault;
+  }
+
   /** Resolves when the feed runs. */
-  openForReads(): Promise<void> {
-    return this.stored.book.following();
+  async openForReads(): Promise<void> {
+    await this.stored.book.following();
+    this.check();
   }
 
   /** Opens what is needed to write: who changes an object in a collection with indexes needs its keys. */
@@ -50,6 +75,7 @@ export class Handle<T> {
     const { stored } = this;
     await this.openForReads();
     await stored.definitions.open();
+    this.check();
     if (this.indexes.size > 0) await this.openIndexes();
     else if (stored.definitions.current!.state.size > 0) await stored.openKeys();
   }
@@ -60,6 +86,7 @@ export class Handle<T> {
     await this.openForReads();
     await stored.definitions.open();
     await stored.openKeys();
+    this.check();
     if (!this.areIndexesWhole) await this.#build(options);
   }
 
@@ -102,14 +129,17 @@ export class Handle<T> {
 
   /** What a write begins with. Throws `STORE_VERSION`. Of a damaged object it is only known that it is there. */
   draft({ state, fault }: Version<ObjectState>, key: string, time: number): Draft<T> | Promise<Draft<T>> {
-    if (fault !== undefined) {
-      const base = { base: { ...absent, exists: true }, fault };
-      return new Draft<T>(this.name, key, base, undefined, this.shape);
-    }
+    const draft = (base: ObjectState, known: T | undefined, why?: Error): Draft<T> =>
+      new Draft(this.name, key, { base, fault: why }, known, this.shape);
+    if (fault !== undefined)
+      return draft({ ...absent, exists: true }, undefined, new StoreDamagedError(this.name, key, fault));
     const before = state.expiresAt <= time ? undefined : this.shape.seen(state, key);
-    const draft = (known: T | undefined): Draft<T> =>
-      new Draft(this.name, key, { base: state, fault }, known, this.shape);
-    return before instanceof Promise ? before.then(draft) : draft(before);
+    if (!(before instanceof Promise)) return draft(state, before);
+    // What cannot be brought up can be replaced.
+    return before.then(
+      (known) => draft(state, known),
+      (error: Error) => draft(state, undefined, error),
+    );
   }
 
   /** What a read finds. Throws `STORE_DAMAGED` and `STORE_VERSION`. */

@@ -1,8 +1,10 @@
 /** A collection's share in a transaction: what was read and written of it, at the position of the transaction. */
-import { checkOptions, show } from "../../core/index.js";
+import { checkOptions, LogError, show } from "../../core/index.js";
 import { collectionTag, entryTag, anyEntryTag, checkKey, objectTag } from "../tags.js";
 import type { Commit } from "../commit.js";
+import { OutdatedError } from "../errors.js";
 import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions } from "../objects.js";
+import type { Version } from "../replica.js";
 import type { ObjectsShare } from "../transaction.js";
 import type { View } from "../views.js";
 import { copyOf, type Draft } from "./draft.js";
@@ -86,8 +88,8 @@ export class Share<T> implements ObjectsShare<T> {
     const version = stored.at(key, position);
     const draft =
       version instanceof Promise
-        ? version.then((opened) => this.#handle.draft(opened, key, time))
-        : this.#handle.draft(version, key, time);
+        ? version.then((opened) => this.#handle.draft(this.#kept(opened), key, time))
+        : this.#handle.draft(this.#kept(version), key, time);
     return draft instanceof Promise ? draft.then((made) => this.#keep(made)) : this.#keep(draft);
   }
 
@@ -105,8 +107,7 @@ export class Share<T> implements ObjectsShare<T> {
     await this.#handle.openIndexes();
     await this.#settle();
     this.#looked.add(entryTag(name, index, entry)).add(anyEntryTag(name, index));
-    const { state, fault } = stored.keys.at(this.#view.position);
-    if (fault !== undefined) throw fault;
+    const { state } = this.#kept(stored.keys.at(this.#view.position));
     const found = state.indexes.get(index);
     const keys = new Set(found === undefined ? [] : keysWith(found, entry));
     if (found === undefined || found.missing > 0) for (const key of missing(state, index)) keys.add(key);
@@ -135,8 +136,7 @@ export class Share<T> implements ObjectsShare<T> {
     await stored.openKeys();
     await this.#settle();
     this.#looked.add(collectionTag(this.#handle.name));
-    const { state, fault } = stored.keys.at(this.#view.position);
-    if (fault !== undefined) throw fault;
+    const { state } = this.#kept(stored.keys.at(this.#view.position));
     const written = [...this.#drafts.values()]
       .filter((draft) => draft.changed)
       .map(({ key, value }) => ({ key, there: value !== undefined }));
@@ -146,7 +146,14 @@ export class Share<T> implements ObjectsShare<T> {
   /** A value that is guarded by something else than its own tag. */
   async #read(key: string): Promise<T | undefined> {
     const { position, time } = this.#view;
-    return this.#handle.value(await this.#handle.stored.at(key, position), key, time);
+    return this.#handle.value(this.#kept(await this.#handle.stored.at(key, position)), key, time);
+  }
+
+  /** What is known at the position of the transaction, unless others have trimmed it meanwhile. */
+  #kept<S>(version: Version<S>): Version<S> {
+    const { fault } = version;
+    if (!(fault instanceof LogError && fault.code === "LOG_TRIMMED")) return version;
+    throw new OutdatedError(this.#handle.name, this.#view.position, fault);
   }
 
   prepare(commit: Commit, names: Set<string>): Promise<void> | undefined {
@@ -159,6 +166,7 @@ export class Share<T> implements ObjectsShare<T> {
   }
 
   #prepare(changed: readonly Draft<T>[], commit: Commit, names: Set<string>): void {
+    this.#handle.check();
     const { stored, keys } = this.#handle;
     const known = keys === undefined ? undefined : stored.keys.at(this.#view.position).state;
     const claims = { taken: new Map<string, string>(), rewritten: new Set(changed.map(({ key }) => key)) };

@@ -123,6 +123,7 @@ export class Writes<T> {
       for (const edit of edits) edit.resolve({ result: edit.result, seqnum: at.position });
       return true;
     }
+    handle.check();
     const commit = new Commit();
     handle.addChange(commit, draft, handle.keys, at, { taken: new Map(), rewritten: new Set() });
     handle.guard(commit, key, at.position);

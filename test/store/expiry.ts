@@ -202,6 +202,21 @@ export function expiry(suite: Suite): void {
       assert.deepEqual(await all(tokens.keys()), ["last"]);
     });
 
+    onClock("one that is damaged is deleted all the same", async ({ store, book }, clock) => {
+      const tokens = tokensOf(store);
+      await tokens.put("a", { n: 1, list: [{ n: 1 }], text: "x".repeat(300) } as Token, { expiresIn: "10s" });
+      await tokens.update("a", (draft) => void ((draft as unknown as { list: Token[] }).list[0]!.n = 2));
+      const patch = (await book.readPrev())!;
+      await tokens.put("a", { n: 1 }, { expiresIn: "10s" });
+      const { seqnum } = await book.append(patch.data, { tags: patch.tags });
+      await store.sync();
+      await assert.rejects(tokens.get("a"), code("STORE_DAMAGED"));
+      clock.advance(10_000);
+      const [deleted] = await take(1, tokens.watch({ from: seqnum + 1 }));
+      assert.deepEqual([deleted!.key, deleted!.value], ["a", undefined]);
+      assert.equal(await tokens.get("a"), undefined);
+    });
+
     onClock("what is no duration is refused", async ({ store }) => {
       const tokens = tokensOf(store);
       await assert.rejects(tokens.put("a", { n: 1 }, { expiresIn: "soon" }), { name: "RangeError", message: /soon/ });
@@ -216,10 +231,10 @@ export function expiry(suite: Suite): void {
         TypeError,
       );
       const writes = [
-        store.transaction((tx) => tx.put(tokens, "a", { n: 1 }, { expires: 1 } as never)),
-        store.transaction((tx) => tx.update(tokens, "a", () => ({ n: 1 }), { expires: 1 } as never)),
+        () => store.transaction((tx) => tx.put(tokens, "a", { n: 1 }, { expires: 1 } as never)),
+        () => store.transaction((tx) => tx.update(tokens, "a", () => ({ n: 1 }), { expires: 1 } as never)),
       ];
-      for (const write of writes) await assert.rejects(write, { name: "TypeError", message: /expires/ });
+      for (const write of writes) await assert.rejects(write(), { name: "TypeError", message: /expires/ });
       assert.equal(await tokens.get("a"), undefined);
     });
   });
