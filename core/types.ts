@@ -24,6 +24,8 @@ export interface Clock {
 }
 
 export interface OpenOptions {
+  /** Whether a log is made where there is none; without, that is `LOG_NOT_A_LOG`. Default true. Only for `file:`. */
+  readonly create?: boolean | undefined;
   /** Default `"disk"`. Only for `file:`. */
   readonly durability?: Exclude<Durability, "memory"> | undefined;
   /** Where fdatasync runs: in the calling thread, in Node's thread pool, or (default) chosen by its measured time. */
@@ -154,6 +156,26 @@ export interface TrimOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Somebody who follows a book without waiting. */
+export interface Subscriber {
+  /**
+   * The next record, in order, none left out. Its data is good until this returns; of an append of this process it is the very
+   * object that was appended. What this throws ends the subscription.
+   */
+  record(record: LogRecord): void;
+  /** Nothing more will come. */
+  end(error: Error): void;
+}
+
+export interface Subscription {
+  /** All records up to here, inclusive, were there before: they are not given. */
+  readonly position: SeqNum;
+  /** Log time there, ms. */
+  readonly time: number;
+  /** Ends it; `end` is not called. */
+  readonly stop: () => void;
+}
+
 /** A named, isolated virtual log inside a log. Cheap to make; exists from its first append. */
 export interface LogBook {
   readonly name: string;
@@ -186,6 +208,12 @@ export interface LogBook {
   /** Records in order. Closed by `return()` (a `break` does that). */
   read(options?: ReadOptions): AsyncIterableIterator<LogRecord>;
   read(options: HeadOnly<ReadOptions>): AsyncIterableIterator<RecordHead>;
+
+  /**
+   * Gives each record of the book to `subscriber` as it is applied here, from the next one on: for what keeps a state that follows
+   * the log. Records come before the appends that made them resolve. Ends by `stop`, and at the close of the log.
+   */
+  subscribe(subscriber: Subscriber): Promise<Subscription>;
 
   /** A position such that all that is appended later has a seqnum at or above it. Linearizable. */
   tail(options?: { readonly signal?: AbortSignal | undefined }): Promise<SeqNum>;
@@ -260,10 +288,12 @@ export interface Damage {
   /** The first seqnum that it concerns, where there is one. */
   readonly position: SeqNum | undefined;
   readonly what: string;
+  /** It costs time and nothing else: what is there is made of the records, as a table of theirs. A loss of power may tear it. */
+  readonly harmless: boolean;
 }
 
 export interface Verified {
-  /** There is no damage. */
+  /** There is no damage but what is harmless. */
   readonly ok: boolean;
   /** Records that can be read. */
   readonly records: number;

@@ -74,8 +74,16 @@ export class Expiry<T> {
         due.push(next.key);
       }
       if (due.length === 0) return;
-      await Promise.all(due.map((key) => this.#writes.write(key, (draft) => draft.expire())));
+      await Promise.all(due.map((key) => this.#delete(key)));
     }
+  }
+
+  #delete(key: string): Promise<void> {
+    return this.#writes.write(
+      key,
+      (draft) => draft.expire(),
+      () => undefined,
+    );
   }
 
   async close(): Promise<void> {
