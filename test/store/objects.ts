@@ -365,7 +365,7 @@ export function objects(suite: Suite): void {
           await live.put("doc", { ...doc(), pad: "x".repeat(3000) });
           for (const edits of updates)
             await live.update("doc", (draft) => {
-              for (const each of edits) apply(draft as Doc, each);
+              for (const each of edits) apply(draft, each);
             });
           const value = await live.get("doc");
           at = await bench.renew(at);

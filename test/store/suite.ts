@@ -129,6 +129,13 @@ export async function take<T>(count: number, items: AsyncIterable<T>): Promise<T
   return found;
 }
 
+/** The next item of what does not end. */
+export async function nextOf<T>(items: AsyncIterator<T, unknown>): Promise<T> {
+  const { done, value } = await items.next();
+  assert.ok(done !== true, "it has ended");
+  return value;
+}
+
 /** Bytes of data of all records that can be read. */
 export async function dataBytes(book: LogBook): Promise<number> {
   let bytes = 0;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Change } from "../../libs/store/past.js";
 import type { Collection } from "../../libs/store/collection.js";
 import type { BokiStore } from "../../libs/store/store.js";
-import { all, code, gate, onEveryView, onStore, take, type Suite } from "./suite.js";
+import { all, code, gate, nextOf, onEveryView, onStore, take, type Suite } from "./suite.js";
 
 interface Doc {
   n: number;
@@ -146,10 +146,10 @@ export function time(suite: Suite): void {
       const docs = docsOf(store);
       await docs.put("a", { n: 1 });
       const watching = docs.watch();
-      const next = watching.next();
+      const next = nextOf(watching);
       await store.sync();
       await docs.put("b", { n: 2 });
-      assert.equal((await next).value.key, "b");
+      assert.equal((await next).key, "b");
       await watching.return!();
       await docs.put("c", { n: 3 });
     });
@@ -196,8 +196,8 @@ export function time(suite: Suite): void {
       const ending = new AbortController();
       const reason = new Error("mine");
       const watching = docs.watch({ from: 0, signal: ending.signal });
-      assert.equal((await watching.next()).value.key, "a");
-      const next = watching.next();
+      assert.equal((await nextOf(watching)).key, "a");
+      const next = nextOf(watching);
       ending.abort(reason);
       await assert.rejects(next, (error: Error) => code("LOG_ABORTED")(error) && error.cause === reason);
       await assert.rejects(all(docs.watch({ from: 0, signal: ending.signal })), code("LOG_ABORTED"));

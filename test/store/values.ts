@@ -221,7 +221,7 @@ export function values(suite: Suite): void {
     );
 
     onStore(suite, "who does not know a codec is told which, for that object alone", async (opened, bench) => {
-      const codec: Codec = { id: 222, encode: messagePackCodec.encode, decode: messagePackCodec.decode };
+      const codec: Codec = { ...messagePackCodec, id: 222 };
       const written = new BokiStore(opened.book, { codec });
       await written.collection("c").put("a", { n: 1 });
       await written.close();
