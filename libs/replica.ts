@@ -107,7 +107,9 @@ export class Replica<S, P> implements Keeper {
       this.#older.push(current);
       views.replaced(this, place.seqnum);
     }
-    this.#current = step(this.#fold, current, part, place, kept);
+    // A part that changed nothing has left its state to the version before it.
+    const fresh = kept || this.#older.at(-1)?.state === current.state;
+    this.#current = step(this.#fold, current, part, place, fresh);
   }
 
   forget(): void {

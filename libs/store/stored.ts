@@ -5,7 +5,7 @@
  * of a collection are opened when somebody needs them: `keys`, `scan`, indexes, expiry, retention.
  */
 import { LRUCache } from "lru-cache";
-import type { SeqNum } from "../../core/index.js";
+import { LogError, type SeqNum } from "../../core/index.js";
 import { Values } from "../codec.js";
 import { decodeCommit, type Part } from "../envelope.js";
 import type { Feed, Follower, Place } from "../feed.js";
@@ -200,7 +200,8 @@ export class StoredCollection {
     let version: Version<KeysState> = { seqnum: origin.covered, state: origin.state };
     const versions = [version];
     if (origin.covered > oldest) {
-      const fault = new Error(
+      const fault = new LogError(
+        "LOG_TRIMMED",
         `the keys of "${this.name}" are not known any more as of ${oldest}, before ${origin.covered}`,
       );
       versions.unshift({ seqnum: 0, state: emptyKeys(), fault });
@@ -211,7 +212,7 @@ export class StoredCollection {
       for (const part of storeParts(decodeCommit(record.data))) {
         if (part.collection !== this.name) continue;
         const kept = record.seqnum > oldest && version.seqnum < record.seqnum;
-        version = step(keysFold, version, part, record, kept);
+        version = step(keysFold, version, part, record, kept || versions.at(-2)?.state === version.state);
         if (kept) versions.push(version);
         else versions[versions.length - 1] = version;
       }

@@ -59,7 +59,9 @@ export class Writes<T> {
     return new Promise<G>((resolve, reject) => {
       const edit = { run, give, resolve, reject, result: undefined } as unknown as Edit<T>;
       const waiting = this.#waiting.get(key);
-      if (waiting !== undefined) waiting.push(edit);
+      // What waits may wait for the transaction that this is in.
+      if (isInTransaction()) void this.#commit(key, [edit]).catch(reject);
+      else if (waiting !== undefined) waiting.push(edit);
       else {
         this.#waiting.set(key, []);
         void this.#drain(key, [edit]);
@@ -130,6 +132,7 @@ export class Writes<T> {
       for (const edit of edits) edit.resolve(edit.give(edit.result, at.position));
       return true;
     }
+    handle.check();
     const commit = new Commit();
     const { keys } = handle;
     handle.addChange(commit, draft, keys, at, keys === undefined ? undefined : new Claims([key]));
