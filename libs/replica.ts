@@ -107,7 +107,9 @@ export class Replica<S, P> implements Keeper {
       this.#older.push(current);
       views.replaced(this, place.seqnum);
     }
-    this.#current = step(this.#fold, current, part, place, kept);
+    // A part that changes nothing leaves two versions with one state.
+    const fresh = this.#older.at(-1)?.state === current.state;
+    this.#current = step(this.#fold, current, part, place, fresh);
   }
 
   forget(): void {
