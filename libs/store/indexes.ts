@@ -103,7 +103,10 @@ export class Indexes<T> {
         continue;
       }
       const now = this.entries(index, value);
-      if (old !== undefined && sameEntries(old, now)) continue;
+      if (old !== undefined && sameEntries(old, now)) {
+        if (declared.unique && claims.rewritten.size > 1) this.#keep(index, now, key, claims);
+        continue;
+      }
       if (declared.unique) this.#claim(index, now, key, keys, commit, at, claims);
       changed.push({ index, entries: now });
       if (old === undefined) commit.tag(anyEntryTag(this.#collection, index));
@@ -116,6 +119,16 @@ export class Indexes<T> {
   #tag(index: string, old: readonly string[], now: readonly string[], commit: Commit): void {
     for (const entry of old) if (!now.includes(entry)) commit.tag(entryTag(this.#collection, index, entry));
     for (const entry of now) if (!old.includes(entry)) commit.tag(entryTag(this.#collection, index, entry));
+  }
+
+  /** What an object has already is taken, also for the others of its commit. */
+  #keep(index: string, entries: readonly string[], key: string, claims: Claims): void {
+    for (const entry of entries) {
+      const tag = entryTag(this.#collection, index, entry);
+      const claimed = claims.taken.get(tag);
+      if (claimed !== undefined) throw new StoreUniqueError(this.#collection, index, entry.slice(1), key);
+      claims.taken.set(tag, key);
+    }
   }
 
   /** Two commits that take an entry at once carry its tag both: the second one is refused. */
