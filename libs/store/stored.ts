@@ -75,7 +75,7 @@ export class StoredBook implements Follower {
   }
 
   follow(parts: Part[], place: Place): void {
-    for (const part of storeParts(parts)) this.#collections.get(part.collection)?.apply(part, place);
+    for (const part of storeParts(parts, place.tags)) this.#collections.get(part.collection)?.apply(part, place);
   }
 
   end(): void {
@@ -184,7 +184,7 @@ export class StoredCollection {
     let version: Version<ReadonlySet<string>> = { seqnum: 0, state: new Set<string>() };
     const versions = [version];
     for await (const record of this.feed.book.read({ tag: definitionTag(this.name), to: upTo })) {
-      for (const part of storeParts(decodeCommit(record.data))) {
+      for (const part of storeParts(decodeCommit(record.data), record.tags)) {
         if (!(part instanceof IndexDefinition) || part.collection !== this.name) continue;
         version = step(definitionsFold, version, part, record, true);
         if (record.seqnum <= oldest) versions[0] = version;
@@ -209,7 +209,7 @@ export class StoredCollection {
     const tag = collectionTag(this.name);
     const from = origin.covered === 0 ? 0 : origin.covered + 1;
     for await (const record of book.read({ tag, from, to: upTo })) {
-      for (const part of storeParts(decodeCommit(record.data))) {
+      for (const part of storeParts(decodeCommit(record.data), record.tags)) {
         if (part.collection !== this.name) continue;
         const kept = record.seqnum > oldest && version.seqnum < record.seqnum;
         version = step(keysFold, version, part, record, kept || versions.at(-2)?.state === version.state);
