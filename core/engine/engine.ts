@@ -66,6 +66,9 @@ export class Engine implements Sink {
   #checkpointed: { readonly entries: number; readonly bytes: number; readonly records: number };
   #checkpointing: Promise<void> | undefined;
   #checkpointFault: LogError | undefined;
+  /** Room being given back. */
+  #releasing: Promise<void> | undefined;
+  #releaseFault: LogError | undefined;
   readonly #closing = new AbortController();
 
   /** The writer that this engine is, the last number that it gave, and the last whose decision it knows. */
@@ -262,7 +265,7 @@ export class Engine implements Sink {
     state.bytes += starts[count - 1]! + batch.sizes[count - 1]! - starts[0]!;
     state.sweep(count, waiters);
     if (waiters.count > 0) waiters.wake(first);
-    if (own !== undefined && this.#isCheckpointDue()) void this.checkpoint();
+    if (own !== undefined && this.#isCheckpointDue()) void this.#store().then(() => this.#release());
   }
 
   #answer(append: Append, decision: Decision | "unknown", seqnum: SeqNum, time: number): void {
@@ -307,7 +310,14 @@ export class Engine implements Sink {
   }
 
   /** Stores the state in the background, then gives room back. Without it opening only takes longer, so a failure ends nothing. */
-  checkpoint(hurry = false): Promise<void> {
+  async checkpoint(): Promise<void> {
+    await this.#store();
+    // What is under way goes by an earlier checkpoint.
+    await this.#releasing;
+    await this.#release();
+  }
+
+  #store(hurry = false): Promise<void> {
     return (this.#checkpointing ??= this.#writeCheckpoint(hurry)
       .then(
         () => (this.#checkpointFault = undefined),
@@ -325,9 +335,21 @@ export class Engine implements Sink {
     } finally {
       state.index.postings.frozen = false;
     }
+  }
+
+  /** Gives room back. A task of its own: however much there is to rewrite, the next checkpoint does not wait for it. */
+  #release(): Promise<void> {
+    const { state } = this;
     // Looking for what is dead is not worth its while where little can be.
-    if (!hurry && state.entries - state.records > state.entries / 16)
-      await this.loglet.release((position) => state.isNeeded(position), this.#closing.signal);
+    const isLittle = state.entries - state.records <= state.entries / 16;
+    if (isLittle || this.#checkpointFault !== undefined || this.#closing.signal.aborted) return Promise.resolve();
+    return (this.#releasing ??= this.loglet
+      .release((position) => state.isNeeded(position), this.#closing.signal)
+      .then(
+        () => (this.#releaseFault = undefined),
+        (error: unknown) => (this.#releaseFault = asLogError(error)),
+      )
+      .then(() => (this.#releasing = undefined)));
   }
 
   /** The state as it is now, stored; made while the log goes on. */
@@ -399,7 +421,7 @@ export class Engine implements Sink {
       auxCache: this.#aux.stats(),
       appendsWaiting: this.#queue.length,
       readsWaiting: this.waiters.count,
-      checkpointFault: this.#checkpointFault,
+      checkpointFault: this.#checkpointFault ?? this.#releaseFault,
     };
   }
 
@@ -411,8 +433,9 @@ export class Engine implements Sink {
     this.waiters.fail(closedError());
     this.#closing.abort();
     await this.#checkpointing;
+    await this.#releasing;
     const since = this.state.entries - this.#checkpointed.entries;
-    if (!failed && since > Math.max(closeEntries, this.#checkpointed.entries * closePart)) await this.checkpoint(true);
+    if (!failed && since > Math.max(closeEntries, this.#checkpointed.entries * closePart)) await this.#store(true);
     await this.loglet.close();
   }
 }

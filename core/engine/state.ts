@@ -55,8 +55,12 @@ export class State {
   bytes = 0;
   /** Numbers of the books that ever had a record. */
   readonly books: number[] = [];
+  /** Of the last record: mostly the next one's too. */
+  #book = unknown;
   #sweepAt = 0;
   #sweepDue = 0;
+  /** Rows to look at until all have been since the last trim, or since opening: only trims make any dead. */
+  #unswept = Infinity;
 
   constructor(base: SeqNum) {
     this.base = base;
@@ -95,7 +99,8 @@ export class State {
     const conditions = readU16(bytes, start + 4);
     const nameLength = bytes[start + 6]!;
     let at = start + entryHead;
-    const book = index.intern(booksScope, bytes, at, nameLength);
+    const isSame = this.#book !== unknown && index.is(this.#book, booksScope, bytes, at, nameLength);
+    const book = isSame ? this.#book : (this.#book = index.intern(booksScope, bytes, at, nameLength));
     const scope = scopeOf(book);
     at += nameLength;
 
@@ -157,6 +162,7 @@ export class State {
     at += nameLength;
     let trimmed = this.trimmed.get(book);
     if (trimmed === undefined) this.trimmed.set(book, (trimmed = { trim: 0, horizon: 0 }));
+    this.#unswept = Infinity;
     const isTag = readU16(bytes, start + 2) > 0;
     const tag = isTag ? index.find(scopeOf(book), bytes, at + 1, bytes[at]!) : unknown;
     if (isTag) at += 1 + bytes[at]!;
@@ -194,11 +200,13 @@ export class State {
    */
   sweep(count: number, waiters: Waiters): void {
     const { index } = this;
-    if (this.trimmed.size === 0) return;
-    this.#sweepDue = Math.min(this.#sweepDue + sweepFactor * count, index.rows.length);
+    if (this.trimmed.size === 0 || this.#unswept === 0) return;
+    this.#unswept = Math.min(this.#unswept, index.rows.length);
+    this.#sweepDue = Math.min(this.#sweepDue + sweepFactor * count, this.#unswept);
     if (index.postings.frozen) return;
     const rows = Math.min(this.#sweepDue, 2 * sweepFactor * count + sweepRows);
     this.#sweepDue -= rows;
+    this.#unswept -= rows;
     for (let left = rows; left > 0; left--) {
       const tag = this.#sweepAt++;
       if (this.#sweepAt >= index.rows.length) this.#sweepAt = 0;

@@ -24,6 +24,11 @@ export class TagIndex {
   /** A row for each tag: word 0 is its hash, word 1 the place of its bytes, the rest is the list's. */
   readonly rows = this.postings.rows;
   readonly byteChunks: Uint8Array[] = [];
+  /** The same, to be read four bytes at a time. */
+  readonly #views: DataView[] = [];
+  /** What keys were looked up from last: mostly the next one lies there too. */
+  #source: Uint8Array = new Uint8Array(0);
+  #view = viewOf(this.#source);
   #bytesUsed = 0;
   /** Tag number + 1, or 0 where free. */
   #slots = new Uint32Array(1 << 10);
@@ -61,7 +66,7 @@ export class TagIndex {
     freeRows: readonly number[],
     freeKeys: readonly (readonly [number, number[]])[],
   ): void {
-    for (const chunk of chunks) this.byteChunks.push(chunk);
+    for (const chunk of chunks) this.#addChunk(chunk);
     this.#bytesUsed = bytesUsed;
     for (const row of freeRows) this.#freeRows.push(row);
     for (const [length, keys] of freeKeys) this.#freeKeys.set(length, keys);
@@ -72,20 +77,27 @@ export class TagIndex {
 
   /** The number of a key, or `unknown`. */
   find(scope: number, source: Uint8Array, at: number, length: number): number {
-    return this.#locate(hash(scope, source, at, length), scope, source, at, length);
+    const view = this.#look(source);
+    return this.#locate(hash(scope, view, at, length), scope, view, at, length);
+  }
+
+  /** Whether a number is that of a key: for who has a good guess. */
+  is(tag: number, scope: number, source: Uint8Array, at: number, length: number): boolean {
+    return this.#equals(tag, scope, this.#look(source), at, length);
   }
 
   /** The number of a key, given to it now if it has none. */
   intern(scope: number, source: Uint8Array, at: number, length: number): number {
-    const code = hash(scope, source, at, length);
-    const found = this.#locate(code, scope, source, at, length);
+    const view = this.#look(source);
+    const code = hash(scope, view, at, length);
+    const found = this.#locate(code, scope, view, at, length);
     return found === unknown ? this.#add(code, scope, source, at, length) : found;
   }
 
   /** The scope of a tag: the number of its book + 1, or 0 for the name of a book. */
   scope(tag: number): number {
     const key = this.rows.get(tag, 1);
-    return word(this.byteChunks[key >>> byteChunkBits]!, key & byteChunkMask) >>> 0;
+    return this.#views[key >>> byteChunkBits]!.getUint32(key & byteChunkMask, true);
   }
 
   /** The text of a key. */
@@ -184,7 +196,13 @@ export class TagIndex {
     slots[hole] = 0;
   }
 
-  #locate(code: number, scope: number, source: Uint8Array, at: number, length: number): number {
+  #look(source: Uint8Array): DataView {
+    if (source === this.#source) return this.#view;
+    this.#source = source;
+    return (this.#view = viewOf(source));
+  }
+
+  #locate(code: number, scope: number, source: DataView, at: number, length: number): number {
     const slots = this.#slots;
     const mask = slots.length - 1;
     for (let slot = code & mask; ; slot = (slot + 1) & mask) {
@@ -194,16 +212,15 @@ export class TagIndex {
     }
   }
 
-  #equals(tag: number, scope: number, source: Uint8Array, at: number, length: number): boolean {
+  #equals(tag: number, scope: number, source: DataView, at: number, length: number): boolean {
     const key = this.rows.get(tag, 1);
-    const bytes = this.byteChunks[key >>> byteChunkBits]!;
+    const bytes = this.#views[key >>> byteChunkBits]!;
     let own = key & byteChunkMask;
-    if (bytes[own + 4] !== length) return false;
-    if (word(bytes, own) !== (scope | 0)) return false;
+    if (bytes.getUint8(own + 4) !== length || bytes.getUint32(own, true) !== scope) return false;
     own += keyHead;
     let i = length;
-    for (; i >= 4; i -= 4) if (word(bytes, own + i - 4) !== word(source, at + i - 4)) return false;
-    for (; i > 0; i--) if (bytes[own + i - 1] !== source[at + i - 1]) return false;
+    for (; i >= 4; i -= 4) if (bytes.getInt32(own + i - 4, true) !== source.getInt32(at + i - 4, true)) return false;
+    for (; i > 0; i--) if (bytes.getUint8(own + i - 1) !== source.getUint8(at + i - 1)) return false;
     return true;
   }
 
@@ -228,11 +245,15 @@ export class TagIndex {
     if ((this.#bytesUsed & byteChunkMask) + size > byteChunkSize) {
       this.#bytesUsed = this.byteChunks.length * byteChunkSize;
     }
-    if (this.#bytesUsed >>> byteChunkBits >= this.byteChunks.length)
-      this.byteChunks.push(new Uint8Array(byteChunkSize));
+    if (this.#bytesUsed >>> byteChunkBits >= this.byteChunks.length) this.#addChunk(new Uint8Array(byteChunkSize));
     const key = this.#bytesUsed;
     this.#bytesUsed += size;
     return key;
+  }
+
+  #addChunk(chunk: Uint8Array): void {
+    this.byteChunks.push(chunk);
+    this.#views.push(viewOf(chunk));
   }
 
   #place(tag: number, code: number): void {
@@ -248,20 +269,20 @@ export class TagIndex {
   }
 }
 
-function word(bytes: Uint8Array, at: number): number {
-  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
 }
 
 /** FNV-1a over words of four bytes, with a final mix, so that the low bits, which choose the slot, depend on all bytes. */
-function hash(scope: number, source: Uint8Array, at: number, length: number): number {
+function hash(scope: number, source: DataView, at: number, length: number): number {
   let code = 0x811c9dc5 ^ Math.imul(scope, 0x9e3779b1);
   const end = at + length;
   let i = at;
   for (; i + 4 <= end; i += 4) {
-    code = Math.imul(code ^ word(source, i), 0x01000193);
+    code = Math.imul(code ^ source.getInt32(i, true), 0x01000193);
     code ^= code >>> 16;
   }
-  for (; i < end; i++) code = Math.imul(code ^ source[i]!, 0x01000193);
+  for (; i < end; i++) code = Math.imul(code ^ source.getUint8(i), 0x01000193);
   code ^= code >>> 15;
   code = Math.imul(code, 0x2c1b3c6d);
   return (code ^ (code >>> 13)) >>> 0;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { EventEmitter, once } from "node:events";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { realDisk } from "../../core/loglet/file/real-disk.js";
@@ -217,6 +218,52 @@ describe("L6 room of trimmed records", () => {
     assert.equal(again.stats().checkpointFault, undefined);
     assert.ok(!segmentFiles(folder).includes(first));
     await again.close();
+  });
+
+  it("does not hold up the next checkpoint, however long a segment takes to be written again", async () => {
+    const folder = join(scratch(), "log");
+    const events = new EventEmitter();
+    const released = once(events, "released");
+    const rewritten = new Set<number>();
+    const disk = diskWith({
+      open: (path, mode) => {
+        const file = realDisk.open(path, mode);
+        if (path.endsWith(".log.tmp")) rewritten.add(file);
+        else rewritten.delete(file);
+        return file;
+      },
+      // Whoever waits for it holds the first one up; new segments are synced in the calling thread.
+      syncLater: async (file) => {
+        if (rewritten.has(file) && events.emit("rewriting")) await released;
+        await realDisk.syncLater(file);
+      },
+      rename: (from, to) => {
+        realDisk.rename(from, to);
+        if (to.endsWith(".ckpt")) events.emit("stored");
+      },
+    });
+    const log = await openOn(folder, { segmentSizes: { min: 65_536, max: 1 << 20 }, disk, io: "main" });
+    await fill(log, 3000, 500);
+    for (let i = 0; i < 2; i++) {
+      await log.checkpoint();
+      await fill(log, 10);
+    }
+    for (let t = 0; t < 8; t++) await log.book("b").trim({ tag: `t${t}`, upTo: 2900 });
+    const rewriting = once(events, "rewriting");
+    const first = log.checkpoint();
+    await rewriting;
+    // So many that a checkpoint comes by itself.
+    const stored = once(events, "stored");
+    for (let i = 0; i < 2; i++) await fill(log, 55_000, 10);
+    await stored;
+    const second = log.checkpoint();
+    events.emit("released");
+    await Promise.all([first, second]);
+    for (const seqnum of [8, 2899, 2901, 113_028]) {
+      const record = await log.book("b").readNext({ tag: `t${seqnum % 10}`, from: seqnum });
+      assert.deepEqual([record?.seqnum, record?.text().trim()], [seqnum, String(seqnum)]);
+    }
+    await log.close();
   });
 
   it("is never taken from under a reader", async () => {

@@ -33,7 +33,8 @@ export class Background {
       const seen = this.#appended();
       const more = seen === this.#seen ? bytesIdle : Math.max(bytesMin, (seen - this.#seen) * this.#share);
       this.#seen = seen;
-      this.#left = Math.min(this.#left + more, Math.max(bytes, bytesIdle));
+      // No more is saved up than one turn gives, or there would be a stall; of a large batch that is as large a share.
+      this.#left = Math.min(this.#left + more, Math.max(bytes, bytesIdle, more));
     }
     this.#left -= bytes;
   }

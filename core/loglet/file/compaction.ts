@@ -15,6 +15,8 @@ import { EntryTable } from "./table.js";
 const keepMax = 0.7;
 /** Entries looked at between two turns of the event loop. */
 const turnEntries = 8192;
+/** Bytes read at once, and written at most. */
+const readBytes = 64 * 1024;
 /** Bytes synced at once. */
 const syncBytes = 8 * 1024 * 1024;
 
@@ -98,26 +100,41 @@ async function rewrite(
   const kept = new EntryTable(true);
   // What is needed can only become less meanwhile.
   const draft = new SegmentDraft(disk, folder, { ...segment.header, sparse: true, size: headerBytes + bytesMax });
+  let buffer = Buffer.allocUnsafeSlow(readBytes);
+  const offset = (place: number): number => table.offset(place, segment.end);
+  const isKept = (place: number): boolean => isNeeded(segment.base + table.above(place));
   let unsynced = 0;
-  for (let place = 0; place < table.count; place++) {
-    const position = segment.base + table.above(place);
-    if (!isNeeded(position)) continue;
-    const from = table.offset(place, segment.end);
-    const bytes = Buffer.allocUnsafeSlow(table.offset(place + 1, segment.end) - from);
-    disk.read(segment.file, bytes, bytes.length, from);
-    const size = frameSize(bytes, 0);
-    if (size < frameHead || size > bytes.length || !frameHolds(bytes, 0, size, segment.seed)) {
+  let place = 0;
+  for (;;) {
+    while (place < table.count && !isKept(place)) place++;
+    if (place === table.count) break;
+    // As many frames as are read at once; what is kept of them moves together in the buffer.
+    const first = place;
+    const from = offset(first);
+    if (offset(first + 1) - from > buffer.length) buffer = Buffer.allocUnsafeSlow(offset(first + 1) - from);
+    const length = disk.read(segment.file, buffer, Math.min(buffer.length, segment.end - from), from);
+    let bytes = 0;
+    let isGood = true;
+    for (; isGood && place < table.count && offset(place + 1) - from <= length; place++) {
+      if (!isKept(place)) continue;
+      const at = offset(place) - from;
+      const size = frameSize(buffer, at);
+      isGood = size >= frameHead && at + size <= length && frameHolds(buffer, at, size, segment.seed);
+      kept.add(table.above(place), draft.end + bytes);
+      buffer.copyWithin(bytes, at, at + frameRoom(size - frameHead));
+      bytes += frameRoom(size - frameHead);
+    }
+    if (!isGood || place === first) {
       draft.discard();
       return undefined;
     }
-    kept.add(position - segment.base, draft.end);
-    draft.write(bytes.subarray(0, frameRoom(size - frameHead)));
-    unsynced += bytes.length;
+    draft.write(buffer.subarray(0, bytes));
+    unsynced += bytes;
     if (unsynced >= syncBytes) {
       unsynced = 0;
       await disk.syncLater(draft.file);
     }
-    await background.take(bytes.length);
+    await background.take(bytes);
     if (!stopped()) continue;
     draft.discard();
     return undefined;

@@ -79,6 +79,8 @@ export class FileLoglet implements Loglet {
   /** Entries are gone: the state cannot be made from what is left alone. */
   readonly #released: boolean;
   #releasing: Promise<void> | undefined;
+  /** A checkpoint being written. */
+  #storing: Promise<void> | undefined;
   /** Who reads all files as they are now: no room is given back meanwhile. */
   #holders = 0;
   #segment: Segment;
@@ -394,16 +396,28 @@ export class FileLoglet implements Loglet {
     if (this.durability === "os") {
       await this.#disk.syncLater(this.#segment.file).catch((error: unknown) => Promise.reject(this.#poison(error)));
     }
+    this.#storing = this.#store(position, slices, hurry);
     try {
-      // Done before much more is appended: until then nothing of the state can be given back.
-      const bytes = slices.reduce((sum, slice) => sum + slice.length, 0);
-      const share = Math.max(backgroundShare, bytes / checkpointWithinBytes);
-      await this.#checkpoints.write(position, slices, hurry ? undefined : this.#background(share));
+      await this.#storing;
     } catch (error) {
       const what = isFull(error) ? "there is no room for it; free some" : (error as Error).message;
       const message = `a checkpoint could not be written in ${this.#folder}: ${what}. The log goes on without it`;
       throw new LogError(isFull(error) ? "LOG_FULL" : "LOG_IO", message, { retryable: true, cause: error });
+    } finally {
+      this.#storing = undefined;
     }
+  }
+
+  async #store(position: Position, slices: readonly Uint8Array[], hurry: boolean): Promise<void> {
+    // Done before much more is appended: until then nothing of the state can be given back.
+    const bytes = slices.reduce((sum, slice) => sum + slice.length, 0);
+    const share = Math.max(backgroundShare, bytes / checkpointWithinBytes);
+    const background = new Background(
+      share,
+      () => this.#logBytes,
+      () => this.#writing,
+    );
+    await this.#checkpoints.write(position, slices, hurry ? undefined : background);
   }
 
   latestCheckpoint(): Promise<{ readonly position: Position; readonly state: Buffer } | undefined> {
@@ -428,27 +442,17 @@ export class FileLoglet implements Loglet {
     }
   }
 
-  #background(share: number): Background {
-    return new Background(
-      share,
-      () => this.#logBytes,
-      () => this.#writing,
-    );
-  }
-
   async #giveBack(isNeeded: (position: Position) => boolean, signal: AbortSignal): Promise<void> {
     // So that it can be given back too, once checkpoints cover it.
     if (await isMostlyDead(this.#disk, this.#segment, isNeeded)) this.#sealLast();
     const stopped = (): boolean => signal.aborted || this.#holders > 0;
-    await compact(
-      this.#disk,
-      this.#folder,
-      this.#segments,
-      this.#checkpoints.covered,
-      isNeeded,
-      stopped,
-      this.#background(backgroundShare),
+    // Makes way for a checkpoint too: the two together would take twice the share.
+    const background = new Background(
+      backgroundShare,
+      () => this.#logBytes,
+      () => this.#storing ?? this.#writing,
     );
+    await compact(this.#disk, this.#folder, this.#segments, this.#checkpoints.covered, isNeeded, stopped, background);
   }
 
   async verify(
