@@ -79,7 +79,7 @@ export class Collection<T> implements TransactionalObjects<T> {
    */
   get(key: string): Promise<T | undefined> {
     const version = this.#stored.peek(key);
-    if (version === undefined) return this.#open(key);
+    if (version === undefined || this.#closed !== undefined) return this.#open(key);
     try {
       const time = version.state.expiresAt === Infinity ? 0 : this.#stored.feed.now().time;
       return Promise.resolve(this.#handle.value(version, key, time));
@@ -191,6 +191,7 @@ export class Collection<T> implements TransactionalObjects<T> {
   }
 
   [join](tx: Transaction): ObjectsShare<T> {
+    this.#check();
     const { book } = this.#stored.feed;
     return tx.share(this, book, () => new Share(this.#handle, tx.view));
   }

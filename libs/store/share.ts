@@ -91,7 +91,7 @@ export class Share<T> implements ObjectsShare<T> {
     const entry = entryOf(value, index);
     await this.#handle.openIndexes();
     this.#looked.add(entryTag(name, index, entry)).add(anyEntryTag(name, index));
-    const { state, fault } = stored.keys.at(this.#view.position);
+    const { state, fault } = stored.keysAt(this.#view.position);
     if (fault !== undefined) throw fault;
     const found = state.indexes.get(index);
     const keys = new Set(found === undefined ? [] : keysWith(found, entry));
@@ -120,7 +120,7 @@ export class Share<T> implements ObjectsShare<T> {
     await this.#handle.openForReads();
     await stored.openKeys();
     this.#looked.add(collectionTag(this.#handle.name));
-    const { state, fault } = stored.keys.at(this.#view.position);
+    const { state, fault } = stored.keysAt(this.#view.position);
     if (fault !== undefined) throw fault;
     const written = [...this.#drafts.values()]
       .filter((draft) => draft.changed)
@@ -145,7 +145,7 @@ export class Share<T> implements ObjectsShare<T> {
 
   #prepare(changed: readonly Draft<T>[], commit: Commit, names: Set<string>): void {
     const { stored, keys } = this.#handle;
-    const known = keys === undefined ? undefined : stored.keys.at(this.#view.position).state;
+    const known = keys === undefined ? undefined : stored.keysAt(this.#view.position).state;
     const claims = { taken: new Map<string, string>(), rewritten: new Set(changed.map(({ key }) => key)) };
     for (const draft of changed) {
       this.#handle.addChange(commit, draft, known, this.#view, claims);
