@@ -33,7 +33,12 @@ export class Commit {
     const data = encodeCommit(this.parts);
     this.#checkSize(data.length, book.log.limits.recordBytes, book.log.limits.conditionsPerRecord);
     const unless = Array.from(this.#unless, ([tag, after]) => ({ tag, after }));
-    const result = await book.append(data, { tags: [...this.#tags], unless, signal });
+    let result: AppendResult;
+    try {
+      result = await book.append(data, { tags: [...this.#tags], unless, signal });
+    } catch (error) {
+      throw asTooLarge(error);
+    }
     if (!result.ok) return result;
     feed.commit(result.seqnum, this.parts);
     const reached = feed.reached(result.seqnum);
@@ -58,4 +63,17 @@ export class Commit {
       );
     }
   }
+}
+
+/** What is left for `append` to find out of range: the bytes of tags and conditions together. */
+function asTooLarge(error: unknown): unknown {
+  if (!(error instanceof RangeError)) return error;
+  return new LogError(
+    "LOG_TOO_LARGE",
+    `a commit is too large: ${error.message}; read and change fewer objects at once`,
+    {
+      outcome: "none",
+      cause: error,
+    },
+  );
 }
