@@ -3,14 +3,14 @@ import type { Patch } from "immer";
 import { show } from "../../core/index.js";
 import type { Values } from "../codec.js";
 import { toMs } from "../duration.js";
-import { StoreDamagedError, StoreNotFoundError } from "../errors.js";
+import { StoreNotFoundError } from "../errors.js";
 import type { PutOptions, Recipe, UpdateOptions } from "../objects.js";
 import { checkValue, copyValue } from "../value.js";
 import { ObjectChange, type What } from "./change.js";
 import { immer, packPatches, wholeDue, type ObjectState } from "./object.js";
 import type { Shape } from "./schema.js";
 
-/** What an object is before the commit. `fault`: why that is not known. */
+/** What an object is before the commit. `fault`: why what users see of it is not known; who wants to see it gets that. */
 export interface Base {
   readonly base: ObjectState;
   readonly fault: Error | undefined;
@@ -45,10 +45,9 @@ export class Draft<T> {
     this.#keepsExpiry = before !== undefined;
   }
 
-  /** Throws `STORE_DAMAGED` while it is what it was and that is not known. */
+  /** Throws `STORE_DAMAGED` or `STORE_INVALID` while it is what it was and that is not known. */
   get value(): T | undefined {
-    if (this.#fault !== undefined && this.#what === "same")
-      throw new StoreDamagedError(this.collection, this.key, this.#fault);
+    if (this.#fault !== undefined && this.#what === "same") throw this.#fault;
     return this.#value;
   }
 

@@ -94,16 +94,19 @@ export class Handle<T> {
     return this.stored.indexNames.size === 0 ? undefined : this.stored.keysNow;
   }
 
-  /** What a write begins with. Throws `STORE_VERSION`. Of a damaged object it is only known that it is there. */
+  /** What a write begins with. Throws `STORE_VERSION`. What is damaged or refused can still be replaced and deleted. */
   draft({ state, fault }: Version<ObjectState>, key: string, time: number): Draft<T> | Promise<Draft<T>> {
-    if (fault !== undefined) {
-      const base = { base: { ...absent, exists: true }, fault };
-      return new Draft<T>(this.name, key, base, undefined, this.shape);
-    }
+    if (fault !== undefined)
+      return this.#unknown({ ...absent, exists: true }, key, new StoreDamagedError(this.name, key, fault));
     const before = state.expiresAt <= time ? undefined : this.shape.seen(state, key);
     const draft = (known: T | undefined): Draft<T> =>
       new Draft(this.name, key, { base: state, fault }, known, this.shape);
-    return before instanceof Promise ? before.then(draft) : draft(before);
+    if (!(before instanceof Promise)) return draft(before);
+    return before.then(draft, (error: unknown) => this.#unknown(state, key, error as Error));
+  }
+
+  #unknown(base: ObjectState, key: string, fault: Error): Draft<T> {
+    return new Draft<T>(this.name, key, { base, fault }, undefined, this.shape);
   }
 
   /** What a read finds. Throws `STORE_DAMAGED` and `STORE_VERSION`. */
