@@ -36,6 +36,8 @@ import type {
   LongOptions,
   Recovered,
   SeqNum,
+  Subscriber,
+  Subscription,
   TrimOptions,
   Verified,
 } from "./types.js";
@@ -170,6 +172,7 @@ export class Session implements Log {
 
   async #close(): Promise<void> {
     this.engine.waiters.fail(closedError(), this);
+    this.engine.subscribers.end(closedError(), this);
     this.#ended.abort(closedError());
     await Promise.allSettled(this.#working);
     await this.engine.drained();
@@ -322,6 +325,14 @@ class Book extends Reader implements LogBook {
     checkSignal("signal", signal);
     if (signal?.aborted === true) throw abortedError(signal);
     if (this.log.closed) throw closedError();
+  }
+
+  async subscribe(subscriber: Subscriber): Promise<Subscription> {
+    if (typeof subscriber?.record !== "function" || typeof subscriber.end !== "function")
+      throw new TypeError(`subscribe takes an object with the functions record and end, not ${show(subscriber)}`);
+    if (this.log.closed) throw closedError();
+    const { subscribers, applied, state } = this.log.engine;
+    return { position: applied, time: state.time, stop: subscribers.add(subscriber, this.#nameBytes, this.log) };
   }
 
   setAux(seqnum: SeqNum, bytes: Uint8Array): void {

@@ -274,7 +274,8 @@ class Iteration implements AsyncIterableIterator<LogRecord | RecordHead> {
 
   return(): Promise<IteratorResult<never>> {
     this.#ended = true;
-    this.#stop.abort();
+    // An abort costs as much as ten reads.
+    if (this.#parked !== undefined) this.#stop.abort();
     return Promise.resolve(done);
   }
 

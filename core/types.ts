@@ -154,6 +154,26 @@ export interface TrimOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Somebody who follows a book without waiting. */
+export interface Subscriber {
+  /**
+   * The next record, in order, none left out. Its data is good until this returns; of an append of this process it is the very
+   * object that was appended. What this throws ends the subscription.
+   */
+  record(record: LogRecord): void;
+  /** Nothing more will come. */
+  end(error: Error): void;
+}
+
+export interface Subscription {
+  /** All records up to here, inclusive, were there before: they are not given. */
+  readonly position: SeqNum;
+  /** Log time there, ms. */
+  readonly time: number;
+  /** Ends it; `end` is not called. */
+  readonly stop: () => void;
+}
+
 /** A named, isolated virtual log inside a log. Cheap to make; exists from its first append. */
 export interface LogBook {
   readonly name: string;
@@ -186,6 +206,12 @@ export interface LogBook {
   /** Records in order. Closed by `return()` (a `break` does that). */
   read(options?: ReadOptions): AsyncIterableIterator<LogRecord>;
   read(options: HeadOnly<ReadOptions>): AsyncIterableIterator<RecordHead>;
+
+  /**
+   * Gives each record of the book to `subscriber` as it is applied here, from the next one on: for what keeps a state that follows
+   * the log. Records come before the appends that made them resolve. Ends by `stop`, and at the close of the log.
+   */
+  subscribe(subscriber: Subscriber): Promise<Subscription>;
 
   /** A position such that all that is appended later has a seqnum at or above it. Linearizable. */
   tail(options?: { readonly signal?: AbortSignal | undefined }): Promise<SeqNum>;

@@ -4,24 +4,23 @@
  *
  * Whatever a part depends on is a condition of its record: no fold voids a part of a commit.
  */
-import { LogError, type AppendResult, type SeqNum } from "../core/index.js";
+import { LogError, type AppendResult, type Condition, type SeqNum } from "../core/index.js";
 import { encodeCommit, type Part } from "./envelope.js";
 import type { Feed } from "./feed.js";
 
 export class Commit {
   readonly parts: Part[] = [];
-  readonly #tags = new Set<string>();
-  readonly #unless = new Map<string, SeqNum>();
+  readonly #tags: string[] = [];
+  readonly #unless: Condition[] = [];
 
-  /** Its record carries the tag. */
+  /** Its record carries the tag; one that is named twice counts once. */
   tag(tag: string): void {
-    this.#tags.add(tag);
+    this.#tags.push(tag);
   }
 
-  /** It is refused if there is a record of `tag` behind `after`. */
+  /** It is refused if there is a record of `tag` behind `after`; of two for one tag the lower one counts. */
   unless(tag: string, after: SeqNum): void {
-    const before = this.#unless.get(tag);
-    if (before === undefined || before > after) this.#unless.set(tag, after);
+    this.#unless.push({ tag, after });
   }
 
   /**
@@ -32,22 +31,23 @@ export class Commit {
     const { book } = feed;
     const data = encodeCommit(this.parts);
     this.#checkSize(data.length, book.log.limits.recordBytes, book.log.limits.conditionsPerRecord);
-    const unless = Array.from(this.#unless, ([tag, after]) => ({ tag, after }));
+    feed.commits.set(data, this.parts);
     let result: AppendResult;
     try {
-      result = await book.append(data, { tags: [...this.#tags], unless, signal });
+      result = await book.append(data, { tags: this.#tags, unless: this.#unless, signal });
     } catch (error) {
       throw asTooLarge(error);
+    } finally {
+      feed.commits.delete(data);
     }
     if (!result.ok) return result;
-    feed.commit(result.seqnum, this.parts);
     const reached = feed.reached(result.seqnum);
     if (reached !== undefined) await reached;
     return result;
   }
 
   #checkSize(bytes: number, bytesMax: number, countMax: number): void {
-    const count = Math.max(this.#tags.size, this.#unless.size);
+    const count = Math.max(this.#tags.length, this.#unless.length);
     if (bytes > bytesMax) {
       throw new LogError(
         "LOG_TOO_LARGE",

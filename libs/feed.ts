@@ -50,8 +50,8 @@ export class Feed {
   /** Why there is nothing more to come. */
   fault: Error | undefined;
   readonly #followers = new Set<Follower>();
-  /** Commits of this process that are in the log, and not fed yet. */
-  readonly #own = new Map<SeqNum, Part[]>();
+  /** Commits of this process that are under way, by the bytes that were appended. */
+  readonly commits = new Map<Uint8Array, Part[]>();
   #waiting: Waiting[] = [];
   #started: Promise<void> | undefined;
   #isRunning = false;
@@ -98,31 +98,18 @@ export class Feed {
   }
 
   async #start(): Promise<void> {
-    const { book } = this;
-    const tail = await book.sync();
-    const last = await book.readPrev({ upTo: tail - 1, head: true }).catch(ifTrimmed);
-    this.position = tail - 1;
-    this.time = last?.time ?? 0;
+    const { position, time } = await this.book.subscribe({
+      record: (record) => this.#feed(record),
+      end: (error) => this.#end(error),
+    });
+    this.position = Math.max(this.position, position);
+    this.time = Math.max(this.time, time);
     this.#isRunning = true;
-    void this.#run(tail);
-  }
-
-  async #run(from: SeqNum): Promise<void> {
-    try {
-      for await (const record of this.book.read({ from, follow: true })) {
-        this.#feed(record);
-      }
-    } catch (error) {
-      this.#end(error as Error);
-    }
   }
 
   #feed(record: LogRecord): void {
-    const { seqnum } = record;
-    let parts = this.#own.get(seqnum);
-    if (parts !== undefined) this.#own.delete(seqnum);
-    else if (isLibraryTag(record.tags[0]!)) parts = this.#decode(record);
-    this.position = seqnum;
+    const parts = this.commits.get(record.data) ?? (isLibraryTag(record.tags[0]!) ? this.#decode(record) : undefined);
+    this.position = record.seqnum;
     this.time = record.time;
     if (parts !== undefined) for (const follower of this.#followers) follower.follow(parts, record);
     if (this.#waiting.length > 0) this.#wake();
@@ -131,7 +118,7 @@ export class Feed {
   /** A record that is no commit of ours changes nothing. One of a later version ends the feed. */
   #decode(record: LogRecord): Part[] | undefined {
     try {
-      return decodeCommit(record.data);
+      return decodeCommit(Uint8Array.from(record.data));
     } catch (error) {
       if (error instanceof LogError) throw error;
       return undefined;
@@ -143,13 +130,8 @@ export class Feed {
     for (const { reject } of this.#waiting.splice(0)) reject(error);
     for (const follower of this.#followers) follower.end(error);
     this.#followers.clear();
-    this.#own.clear();
+    this.commits.clear();
     feeds.get(this.book.log)?.delete(this.book.name);
-  }
-
-  /** A commit of this process was ordered at `seqnum`; must be called before anything else is awaited. */
-  commit(seqnum: SeqNum, parts: Part[]): void {
-    if (seqnum > this.position && this.fault === undefined && this.#started !== undefined) this.#own.set(seqnum, parts);
   }
 
   /** Resolves when what is at `seqnum` has been fed; undefined when it has been already. */

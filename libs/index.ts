@@ -35,6 +35,8 @@ export type {
   RestoreOptions,
   Restored,
   SeqNum,
+  Subscriber,
+  Subscription,
   TrimOptions,
   Verified,
 } from "../core/index.js";

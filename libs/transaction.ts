@@ -20,7 +20,7 @@ import type { View } from "./views.js";
 /** One thing's share in a transaction. */
 export interface Participant {
   /** Adds the parts and tags of what it writes, and the names to have the turn of (`Turns`). */
-  prepare(commit: Commit, names: Set<string>): Promise<void> | undefined;
+  prepare(commit: Commit, names: string[]): Promise<void> | undefined;
   /** Adds the conditions: all that it has read or writes. Called when anybody has something to commit. */
   guard(commit: Commit): void;
   /** A name of what it read and that was changed since; undefined if there is none. */
@@ -42,12 +42,12 @@ export interface TransactionalObjects<T> {
   [join](tx: Transaction): ObjectsShare<T>;
 }
 
-/** What a transaction can do with the objects of a collection. */
+/** What a transaction can do with the objects of a collection; at once where nothing has to be waited for. */
 export interface ObjectsShare<T> extends Participant {
-  get(key: string): Promise<T | undefined>;
-  put(key: string, value: T, options?: PutOptions): Promise<void>;
-  update(key: string, recipe: Recipe<T>, options?: UpdateOptions<T>): Promise<T>;
-  delete(key: string): Promise<void>;
+  get(key: string): T | undefined | Promise<T | undefined>;
+  put(key: string, value: T, options?: PutOptions): void | Promise<void>;
+  update(key: string, recipe: Recipe<T>, options?: UpdateOptions<T>): T | Promise<T>;
+  delete(key: string): void | Promise<void>;
   find(index: string, value: IndexValue): Promise<Found<T>[]>;
   scan(options?: ScanOptions): AsyncIterableIterator<Found<T>>;
   keys(options?: ScanOptions): AsyncIterableIterator<string>;
@@ -61,7 +61,7 @@ export class Transaction {
   readonly feed: Feed;
   readonly view: View;
   readonly #shares = new Map<object, Participant>();
-  readonly #underWay = new Set<Promise<unknown>>();
+  #underWay: Set<Promise<unknown>> | undefined;
   #fault: { readonly error: unknown } | undefined;
   #ended = false;
 
@@ -138,27 +138,41 @@ export class Transaction {
   }
 
   /** Does something that must be through before the commit. The fault of a write ends the transaction, awaited or not. */
-  #track<T>(work: () => Promise<T>, writes = true): Promise<T> {
+  #track<T>(work: () => T | Promise<T>, writes = true): Promise<T> {
+    let result: T | Promise<T>;
     try {
       this.#check();
-      const promise = work();
-      this.#underWay.add(promise);
-      promise.then(
-        () => this.#underWay.delete(promise),
-        (error: unknown) => {
-          this.#underWay.delete(promise);
-          if (writes) this.#fault ??= { error };
-        },
-      );
-      return promise;
+      result = work();
     } catch (error) {
-      return Promise.reject(error);
+      result = Promise.reject(error);
     }
+    if (!(result instanceof Promise)) return Promise.resolve(result);
+    const promise = result;
+    const underWay = (this.#underWay ??= new Set());
+    underWay.add(promise);
+    promise.then(
+      () => underWay.delete(promise),
+      (error: unknown) => {
+        underWay.delete(promise);
+        if (writes) this.#fault ??= { error };
+      },
+    );
+    return promise;
   }
 
-  /** All operations are through. Throws the first fault of a write. */
+  /** Operations are under way. */
+  get isBusy(): boolean {
+    return this.#underWay !== undefined && this.#underWay.size > 0;
+  }
+
+  /** Resolves when no operation is under way, and none can be begun any more. */
   async settle(): Promise<void> {
-    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
+    while (this.isBusy) await Promise.allSettled(this.#underWay!);
+    this.#ended = true;
+  }
+
+  /** Nothing can be begun any more. Throws the first fault of a write. */
+  close(): void {
     this.#ended = true;
     if (this.#fault !== undefined) throw this.#fault.error;
   }
@@ -238,10 +252,23 @@ class Attempt<T> {
     const tx = new Transaction(feed);
     try {
       const result = await running.run(tx, body, tx);
-      await tx.settle();
-      return await this.#commit(tx, result, signal);
+      if (tx.isBusy) await tx.settle();
+      tx.close();
+      const commit = new Commit();
+      const names: string[] = [];
+      for (const share of tx.shares) {
+        const prepared = share.prepare(commit, names);
+        if (prepared !== undefined) await prepared;
+      }
+      if (commit.parts.length === 0 || this.#isRefused(tx, commit, names)) {
+        return commit.parts.length === 0 ? { ok: true, result } : { ok: false, names: [...new Set(names)] };
+      }
+      const appended = await commit.append(feed, signal);
+      if (appended.ok) return { ok: true, result };
+      await feed.sync(signal);
+      return { ok: false, names: [...new Set([...names, appended.conflict.tag])] };
     } catch (error) {
-      await tx.settle().catch(() => undefined);
+      await tx.settle();
       throw error;
     } finally {
       tx.end();
@@ -249,28 +276,21 @@ class Attempt<T> {
     }
   }
 
-  async #commit(tx: Transaction, result: T, signal: AbortSignal | undefined): Promise<Outcome<T>> {
-    const feed = this.#feed;
-    const commit = new Commit();
-    const names = new Set<string>();
-    for (const share of tx.shares) {
-      const prepared = share.prepare(commit, names);
-      if (prepared !== undefined) await prepared;
-    }
-    if (commit.parts.length === 0) return { ok: true, result };
+  /** Whether it is known already that the commit would be refused. If not, it has the turn of all `names`. */
+  #isRefused(tx: Transaction, commit: Commit, names: string[]): boolean {
     for (const share of tx.shares) {
       share.guard(commit);
       const stale = share.stale();
-      if (stale !== undefined) return { ok: false, names: [...names.add(stale)] };
+      if (stale === undefined) continue;
+      names.push(stale);
+      return true;
     }
-    const missing = this.#held.length === 0 ? [...names] : [...names].filter((name) => !this.#held.includes(name));
+    const held = this.#held;
+    const missing = held.length === 0 ? names : names.filter((name) => !held.includes(name));
     // Who has the turn is about to change what this one has read.
-    if (!feed.turns.tryTake(missing)) return { ok: false, names: [...names] };
-    this.#held = this.#held.length === 0 ? missing : [...this.#held, ...missing];
-    const appended = await commit.append(feed, signal);
-    if (appended.ok) return { ok: true, result };
-    await feed.sync(signal);
-    return { ok: false, names: [...names.add(appended.conflict.tag)] };
+    if (!this.#feed.turns.tryTake(missing)) return true;
+    this.#held = held.length === 0 ? missing : [...held, ...missing];
+    return false;
   }
 }
 

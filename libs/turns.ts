@@ -6,22 +6,23 @@ import { abortedError, onAbort } from "../core/index.js";
 
 export class Turns {
   /** Names in use, and who waits for them. */
-  readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #waiting = new Map<string, Set<() => void> | undefined>();
 
   /** All of the names, if all are free. */
   tryTake(names: readonly string[]): boolean {
     for (const name of names) if (this.#waiting.has(name)) return false;
-    for (const name of names) this.#waiting.set(name, new Set());
+    for (const name of names) this.#waiting.set(name, undefined);
     return true;
   }
 
   /** One name, as soon as it is free. Rejects with `LOG_ABORTED`. */
   async take(name: string, signal?: AbortSignal): Promise<void> {
-    const waiting = this.#waiting.get(name);
-    if (waiting === undefined) {
-      this.#waiting.set(name, new Set());
+    if (!this.#waiting.has(name)) {
+      this.#waiting.set(name, undefined);
       return;
     }
+    let waiting = this.#waiting.get(name);
+    if (waiting === undefined) this.#waiting.set(name, (waiting = new Set()));
     await new Promise<void>((resolve, reject) => {
       const turn = (): void => {
         stop();
@@ -51,11 +52,11 @@ export class Turns {
 
   give(names: readonly string[]): void {
     for (const name of names) {
-      const waiting = this.#waiting.get(name)!;
-      const [next] = waiting;
+      const waiting = this.#waiting.get(name);
+      const next = waiting?.values().next().value;
       if (next === undefined) this.#waiting.delete(name);
       else {
-        waiting.delete(next);
+        waiting!.delete(next);
         next();
       }
     }

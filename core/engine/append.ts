@@ -7,7 +7,7 @@
 import type { LogError, Outcome } from "../errors.js";
 import type { Entry } from "../loglet/loglet.js";
 import type { AppendResult } from "../types.js";
-import { type HeaderWriter, writeWriter } from "./entry.js";
+import { type HeaderWriter, readTags, writeWriter } from "./entry.js";
 
 /** Below this, copying byte by byte beats a call. */
 const shortHeader = 160;
@@ -23,7 +23,8 @@ export class Append implements Entry {
   readonly #headers: Buffer;
   readonly #start: number;
   readonly #end: number;
-  readonly #data: Uint8Array;
+  /** As its caller gave it. */
+  readonly data: Uint8Array;
   readonly #waiter: Waiter;
   readonly #place: number;
   state: "queued" | "taken" | "settled" = "queued";
@@ -39,7 +40,7 @@ export class Append implements Entry {
     this.#start = writer.start;
     const length = writer.end(data.length);
     this.#end = this.#start + length;
-    this.#data = data;
+    this.data = data;
     this.#waiter = waiter;
     this.#place = place;
     this.size = length + data.length;
@@ -51,7 +52,12 @@ export class Append implements Entry {
     if (length > shortHeader) target.set(headers.subarray(this.#start, this.#end), at);
     else for (let i = 0, from = this.#start; i < length; i++) target[at + i] = headers[from + i]!;
     writeWriter(target, at, this.writer, this.n, this.acked);
-    target.set(this.#data, at + length);
+    target.set(this.data, at + length);
+  }
+
+  /** The tags of its header, decoded. */
+  tags(): readonly string[] {
+    return readTags(this.#headers, this.#start);
   }
 
   settle(result: AppendResult): void {

@@ -18,6 +18,7 @@ import { dumpState, loadState } from "./checkpoint.js";
 import { HeaderWriter } from "./entry.js";
 import { decodeRecord, withAux } from "./record.js";
 import { State } from "./state.js";
+import { Subscribers } from "./subscribers.js";
 import { Waiters } from "./waiters.js";
 import { type Decision, writerMs } from "./writers.js";
 
@@ -47,6 +48,7 @@ export class Engine implements Sink {
   /** Evenly distributed in [0, 1). */
   readonly random: () => number;
   readonly waiters = new Waiters();
+  readonly subscribers = new Subscribers();
   readonly headers = new HeaderWriter();
   readonly state: State;
   readonly #records: ByteCache<LogRecord>;
@@ -253,13 +255,14 @@ export class Engine implements Sink {
 
   entries(batch: Batch): void {
     const { own, count, first, times, bytes, starts } = batch;
-    const { state, waiters } = this;
+    const { state, waiters, subscribers } = this;
     let time = -1;
     for (let i = 0; i < count; i++) {
       const seqnum = first + i;
       // A batch that is read back may be of many times.
       if (times[i] !== time) state.timeline.mark((time = times[i]!), seqnum - 1);
       const decision = state.apply(bytes, starts[i]!, seqnum, times[i]!, waiters);
+      if (decision === seqnum && !subscribers.isEmpty) subscribers.applied(batch, i, seqnum, state);
       if (own !== undefined) this.#answer(own[i] as Append, decision, seqnum, times[i]!);
     }
     state.bytes += starts[count - 1]! + batch.sizes[count - 1]! - starts[0]!;
@@ -291,6 +294,7 @@ export class Engine implements Sink {
   failed(error: Error): void {
     this.#fault ??= asLogError(error);
     this.waiters.fail(this.#fault);
+    this.subscribers.end(this.#fault);
   }
 
   // Checkpoints

@@ -153,6 +153,18 @@ export function trimData(upTo: number, horizon: number): Buffer {
   return data;
 }
 
+/** The tags of the entry at `at`, frozen. */
+export function readTags(bytes: Buffer, at: number): readonly string[] {
+  const tags: string[] = [];
+  let from = at + entryHead + bytes[at + 6]!;
+  for (let left = readU16(bytes, at + 2); left > 0; left--) {
+    const length = bytes[from++]!;
+    tags.push(bytes.toString("utf8", from, from + length));
+    from += length;
+  }
+  return Object.freeze(tags);
+}
+
 /** The kind of an entry; refuses what this version does not know (L10). */
 export function entryKind(bytes: Uint8Array, at: number, position: number): number {
   const kind = bytes[at]!;

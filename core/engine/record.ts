@@ -1,6 +1,7 @@
 /** A record as users see it, decoded from an entry's bytes. */
 import type { LogRecord, RecordHead } from "../types.js";
-import { entryHead, readU16, readU32 } from "./entry.js";
+import type { Append } from "./append.js";
+import { readTags, readU32 } from "./entry.js";
 
 class StoredRecord implements LogRecord {
   readonly seqnum: number;
@@ -31,17 +32,43 @@ class StoredRecord implements LogRecord {
 
 /** `bytes` holds one entry from 0 on and stays as it is. */
 export function decodeRecord(bytes: Buffer, seqnum: number, time: number): LogRecord {
-  const tags: string[] = [];
-  let at = entryHead + bytes[6]!;
-  for (let left = readU16(bytes, 2); left > 0; left--) {
-    const length = bytes[at++]!;
-    tags.push(bytes.toString("utf8", at, at + length));
-    at += length;
-  }
   const size = readU32(bytes, 8);
   const from = bytes.byteOffset + bytes.length - size;
   const data = new Uint8Array(bytes.buffer, from, size);
-  return new StoredRecord({ seqnum, time, tags: Object.freeze(tags), size }, data, undefined);
+  return new StoredRecord({ seqnum, time, tags: readTags(bytes, 0), size }, data, undefined);
+}
+
+/** A record as the append that made it gave it: its data is that of the caller, good until the append resolves. */
+export class GivenRecord implements LogRecord {
+  readonly #append: Append;
+  readonly seqnum: number;
+  readonly time: number;
+
+  constructor(append: Append, seqnum: number, time: number) {
+    this.#append = append;
+    this.seqnum = seqnum;
+    this.time = time;
+  }
+
+  get tags(): readonly string[] {
+    return this.#append.tags();
+  }
+
+  get size(): number {
+    return this.#append.data.length;
+  }
+
+  get data(): Uint8Array {
+    return this.#append.data;
+  }
+
+  text(): string {
+    return Buffer.from(this.data.buffer, this.data.byteOffset, this.data.length).toString("utf8");
+  }
+
+  json<T>(): T {
+    return JSON.parse(this.text()) as T;
+  }
 }
 
 export function withAux(record: LogRecord, aux: Uint8Array): LogRecord {

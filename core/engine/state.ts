@@ -62,6 +62,11 @@ export class State {
   /** Rows to look at until all have been since the last trim, or since opening: only trims make any dead. */
   #unswept = Infinity;
 
+  /** Number of the book of the last record applied. */
+  get lastBook(): number {
+    return this.#book;
+  }
+
   constructor(base: SeqNum) {
     this.base = base;
     this.applied = base - 1;

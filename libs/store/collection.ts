@@ -6,7 +6,7 @@ import { toMs, type Duration } from "../duration.js";
 import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions, Waiting } from "../objects.js";
 import { checkKey } from "../tags.js";
 import { join, Transaction, type ObjectsShare, type TransactionalObjects } from "../transaction.js";
-import type { Draft } from "./draft.js";
+import { checkRecipe, type Draft, putOptions, updateOptions } from "./draft.js";
 import { Expiry } from "./expiry.js";
 import { Handle } from "./handle.js";
 import type { BuildOptions } from "./index-build.js";
@@ -16,7 +16,7 @@ import { Retention } from "./retention.js";
 import { Shape, type Migrate } from "./schema.js";
 import { Share } from "./share.js";
 import type { StoredCollection } from "./stored.js";
-import { type Written, Writes } from "./writes.js";
+import { Writes } from "./writes.js";
 
 export interface CollectionOptions<T> {
   /** Any Standard Schema (zod, valibot, arktype): checks values on write, and those of older versions on read. */
@@ -32,9 +32,16 @@ export interface CollectionOptions<T> {
 }
 
 const collectionOptions = new Set(["schema", "version", "migrate", "indexes", "retain"]);
-const putOptions = new Set(["expiresIn", "signal"]);
-const updateOptions = new Set(["initial", "expiresIn", "signal"]);
-const waiting = new Set(["signal"]);
+const noOptions = new Set<string>();
+
+/** Where a write is in the log. Of one that changed nothing: the position that it found this out at. */
+export interface Written {
+  readonly seqnum: SeqNum;
+}
+
+const seqnumOf = (_: unknown, seqnum: SeqNum): Written => ({ seqnum });
+const resultOf = <R>(result: R): R => result;
+const deleteOf = <T>(draft: Draft<T>): void => draft.delete();
 
 export class Collection<T> implements TransactionalObjects<T> {
   readonly name: string;
@@ -105,16 +112,12 @@ export class Collection<T> implements TransactionalObjects<T> {
   /** Values at one position, in the order of the keys, undefined where there is none. */
   async getAll(keys: readonly string[]): Promise<(T | undefined)[]> {
     if (!Array.isArray(keys)) throw new TypeError(`getAll takes an array of keys, not ${show(keys)}`);
-    return this.#reading((share) => Promise.all((keys as readonly string[]).map((key) => share.get(key))));
+    return this.#reading((share) => Promise.all((keys as readonly string[]).map(async (key) => share.get(key))));
   }
 
   /** Stores a whole value, whatever was there. The value is copied. */
-  async put(key: string, value: T, options?: PutOptions & Waiting): Promise<{ readonly seqnum: SeqNum }> {
-    checkKey(key);
-    checkOptions("put", options, putOptions);
-    this.#check();
-    const { seqnum } = await this.#write(key, (draft) => draft.put(value, options), options);
-    return { seqnum };
+  put(key: string, value: T, options?: PutOptions & Waiting): Promise<Written> {
+    return this.#write(key, options, putOptions, (draft) => draft.put(value, options), seqnumOf);
   }
 
   /**
@@ -123,21 +126,17 @@ export class Collection<T> implements TransactionalObjects<T> {
    * Rejects with `STORE_NOT_FOUND` where there is none and no `initial`, `STORE_INVALID`, `STORE_UNIQUE`, `STORE_CONFLICT` after
    * very many conflicts, and with what the recipe throws.
    */
-  async update(key: string, recipe: Recipe<T>, options?: UpdateOptions<T> & Waiting): Promise<T> {
-    checkKey(key);
-    checkOptions("update", options, updateOptions);
-    if (typeof recipe !== "function") throw new TypeError(`a recipe must be a function, not ${show(recipe)}`);
-    this.#check();
-    return (await this.#write(key, (draft) => draft.update(recipe, options), options)).result;
+  update(key: string, recipe: Recipe<T>, options?: UpdateOptions<T> & Waiting): Promise<T> {
+    const edit = (draft: Draft<T>): T | Promise<T> => {
+      checkRecipe(recipe);
+      return draft.update(recipe, options);
+    };
+    return this.#write(key, options, updateOptions, edit, resultOf);
   }
 
   /** Removes an object; one that is not there is no fault. */
-  async delete(key: string, options?: Waiting): Promise<{ readonly seqnum: SeqNum }> {
-    checkKey(key);
-    checkOptions("delete", options, waiting);
-    this.#check();
-    const { seqnum } = await this.#write(key, (draft) => draft.delete(), options);
-    return { seqnum };
+  delete(key: string, options?: Waiting): Promise<Written> {
+    return this.#write(key, options, noOptions, deleteOf, seqnumOf);
   }
 
   /** Objects with an entry in an index, in the order of their keys, at one position. */
@@ -203,15 +202,25 @@ export class Collection<T> implements TransactionalObjects<T> {
     await this.#retention.close();
   }
 
-  async #write<R>(
+  #write<R, G>(
     key: string,
-    edit: (draft: Draft<T>) => R | Promise<R>,
     options: Waiting | undefined,
-  ): Promise<Written<R>> {
-    const signal = options?.signal;
-    checkSignal("signal", signal);
-    if (signal?.aborted === true) throw abortedError(signal, "none");
-    return orAborted(this.#writes.write(key, edit), signal);
+    known: ReadonlySet<string>,
+    edit: (draft: Draft<T>) => R | Promise<R>,
+    give: (result: R, seqnum: SeqNum) => G,
+  ): Promise<G> {
+    try {
+      checkKey(key);
+      this.#check();
+      if (options === undefined) return this.#writes.write(key, edit, give);
+      const { signal, ...others } = options;
+      checkOptions("a write", others, known);
+      checkSignal("signal", signal);
+      if (signal?.aborted === true) throw abortedError(signal, "none");
+      return orAborted(this.#writes.write(key, edit, give), signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   #check(): void {

@@ -10,6 +10,14 @@ import { ObjectChange, type What } from "./change.js";
 import { immer, packPatches, wholeDue, type ObjectState } from "./object.js";
 import type { Shape } from "./schema.js";
 
+/** Options of writes, apart from a signal. */
+export const putOptions = new Set(["expiresIn"]);
+export const updateOptions = new Set(["initial", "expiresIn"]);
+
+export function checkRecipe(recipe: unknown): void {
+  if (typeof recipe !== "function") throw new TypeError(`a recipe must be a function, not ${show(recipe)}`);
+}
+
 /** What an object is before the commit. `fault`: why what users see of it is not known; who wants to see it gets that. */
 export interface Base {
   readonly base: ObjectState;

@@ -64,7 +64,15 @@ export class Expiry<T> {
           due.push(next.key);
         }
         if (due.length === 0) return;
-        await Promise.all(due.map((key) => this.#writes.write(key, (draft) => draft.expire())));
+        await Promise.all(
+          due.map((key) =>
+            this.#writes.write(
+              key,
+              (draft) => draft.expire(),
+              () => undefined,
+            ),
+          ),
+        );
       }
     } catch {
       // The log has a fault or is closed, which shows itself to whoever uses it.

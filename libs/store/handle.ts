@@ -115,18 +115,17 @@ export class Handle<T> {
     return state.expiresAt <= time ? undefined : this.shape.seen(state, key);
   }
 
-  /** Adds what becomes of an object to a commit, with the tags that concern it. `keys` are as of `at`. */
-  addChange(commit: Commit, draft: Draft<T>, keys: KeysState | undefined, at: View, claims: Claims): void {
+  /** Adds what becomes of an object to a commit, with the tags that concern it. `keys` are as of `at`; with them come `claims`. */
+  addChange(commit: Commit, draft: Draft<T>, keys: KeysState | undefined, at: View, claims: Claims | undefined): void {
     const change = draft.change(this.values);
     commit.parts.push(change);
     commit.tag(objectTag(this.name, draft.key));
     commit.tag(this.#tag);
-    if (keys !== undefined) this.indexes.mark(change, draft.value, keys, commit, at, claims);
+    if (claims !== undefined) this.indexes.mark(change, draft.value, keys!, commit, at, claims);
   }
 
-  /** Refuses the commit if an object, or which indexes there are, is not as it was at a position. */
-  guard(commit: Commit, key: string, position: SeqNum): void {
-    commit.unless(objectTag(this.name, key), position);
+  /** Refuses the commit if there are other indexes than at a position. */
+  guard(commit: Commit, position: SeqNum): void {
     commit.unless(this.#definitionTag, position);
   }
 }

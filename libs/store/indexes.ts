@@ -143,9 +143,14 @@ export class Indexes<T> {
 }
 
 /** What one commit does with unique entries: who takes them, and which objects get their entries anew. */
-export interface Claims {
-  readonly taken: Map<string, string>;
+export class Claims {
+  /** By the tag of the entry: the key of its object. */
+  readonly taken = new Map<string, string>();
   readonly rewritten: ReadonlySet<string>;
+
+  constructor(rewritten: readonly string[]) {
+    this.rewritten = new Set(rewritten);
+  }
 }
 
 export function isExpired(entry: KeyEntry | undefined, time: number): boolean {

@@ -1,51 +1,56 @@
 /** A collection's share in a transaction: what was read and written of it, at the position of the transaction. */
+import { checkOptions } from "../../core/index.js";
 import { collectionTag, entryTag, anyEntryTag, checkKey, objectTag } from "../tags.js";
 import type { Commit } from "../commit.js";
 import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions } from "../objects.js";
 import type { ObjectsShare } from "../transaction.js";
 import type { View } from "../views.js";
-import type { Draft } from "./draft.js";
+import { checkRecipe, type Draft, putOptions, updateOptions } from "./draft.js";
 import type { Handle } from "./handle.js";
-import { entryOf, isExpired } from "./indexes.js";
+import { Claims, entryOf, isExpired } from "./indexes.js";
 import { keysWith, type KeysState } from "./keys.js";
 import { checkScan, keysIn } from "./scan.js";
 import { compare } from "./tree.js";
+
+const valueOf = <T>(draft: Draft<T>): T | undefined => draft.value;
+const deleteOf = <T>(draft: Draft<T>): void => draft.delete();
 
 export class Share<T> implements ObjectsShare<T> {
   readonly #handle: Handle<T>;
   readonly #view: View;
   readonly #drafts = new Map<string, Draft<T>>();
   /** By key, where something is under way: what must be through before the next operation on it. */
-  readonly #pending = new Map<string, Promise<unknown>>();
+  #pending: Map<string, Promise<unknown>> | undefined;
   /** Tags that what was looked for depends on. */
-  readonly #looked = new Set<string>();
+  readonly #looked: string[] = [];
 
   constructor(handle: Handle<T>, view: View) {
     this.#handle = handle;
     this.#view = view;
   }
 
-  async get(key: string): Promise<T | undefined> {
-    const draft = this.#drafts.get(key);
-    if (draft !== undefined && this.#pending.size === 0) return draft.value;
-    return this.#do(key, ({ value }) => value);
+  get(key: string): T | undefined | Promise<T | undefined> {
+    return this.#do(key, valueOf);
   }
 
-  async put(key: string, value: T, options?: PutOptions): Promise<void> {
+  put(key: string, value: T, options?: PutOptions): void | Promise<void> {
+    checkOptions("put", options, putOptions);
     return this.#do(key, (draft) => draft.put(value, options));
   }
 
-  async update(key: string, recipe: Recipe<T>, options?: UpdateOptions<T>): Promise<T> {
+  update(key: string, recipe: Recipe<T>, options?: UpdateOptions<T>): T | Promise<T> {
+    checkOptions("update", options, updateOptions);
+    checkRecipe(recipe);
     return this.#do(key, (draft) => draft.update(recipe, options));
   }
 
-  async delete(key: string): Promise<void> {
-    return this.#do(key, (draft) => draft.delete());
+  delete(key: string): void | Promise<void> {
+    return this.#do(key, deleteOf);
   }
 
   /** Operations on one object take place in the order in which they were called. */
   #do<R>(key: string, run: (draft: Draft<T>) => R | Promise<R>): R | Promise<R> {
-    const pending = this.#pending.get(key);
+    const pending = this.#pending?.get(key);
     let result: R | Promise<R>;
     if (pending !== undefined) result = pending.then(async () => run(await this.#draft(key)));
     else {
@@ -57,9 +62,10 @@ export class Share<T> implements ObjectsShare<T> {
       () => undefined,
       () => undefined,
     );
-    this.#pending.set(key, settled);
+    const all = (this.#pending ??= new Map());
+    all.set(key, settled);
     void settled.then(() => {
-      if (this.#pending.get(key) === settled) this.#pending.delete(key);
+      if (all.get(key) === settled) all.delete(key);
     });
     return result;
   }
@@ -90,7 +96,7 @@ export class Share<T> implements ObjectsShare<T> {
     indexes.checkName(index);
     const entry = entryOf(value, index);
     await this.#handle.openIndexes();
-    this.#looked.add(entryTag(name, index, entry)).add(anyEntryTag(name, index));
+    this.#looked.push(entryTag(name, index, entry), anyEntryTag(name, index));
     const { state, fault } = stored.keysAt(this.#view.position);
     if (fault !== undefined) throw fault;
     const found = state.indexes.get(index);
@@ -119,7 +125,7 @@ export class Share<T> implements ObjectsShare<T> {
     const { stored } = this.#handle;
     await this.#handle.openForReads();
     await stored.openKeys();
-    this.#looked.add(collectionTag(this.#handle.name));
+    this.#looked.push(collectionTag(this.#handle.name));
     const { state, fault } = stored.keysAt(this.#view.position);
     if (fault !== undefined) throw fault;
     const written = [...this.#drafts.values()]
@@ -134,7 +140,7 @@ export class Share<T> implements ObjectsShare<T> {
     return this.#handle.value(await this.#handle.stored.at(key, position), key, time);
   }
 
-  prepare(commit: Commit, names: Set<string>): Promise<void> | undefined {
+  prepare(commit: Commit, names: string[]): Promise<void> | undefined {
     const changed: Draft<T>[] = [];
     for (const draft of this.#drafts.values()) if (draft.changed) changed.push(draft);
     if (changed.length === 0) return undefined;
@@ -143,19 +149,21 @@ export class Share<T> implements ObjectsShare<T> {
     return undefined;
   }
 
-  #prepare(changed: readonly Draft<T>[], commit: Commit, names: Set<string>): void {
+  #prepare(changed: readonly Draft<T>[], commit: Commit, names: string[]): void {
     const { stored, keys } = this.#handle;
     const known = keys === undefined ? undefined : stored.keysAt(this.#view.position).state;
-    const claims = { taken: new Map<string, string>(), rewritten: new Set(changed.map(({ key }) => key)) };
+    const claims = known === undefined ? undefined : new Claims(changed.map(({ key }) => key));
     for (const draft of changed) {
       this.#handle.addChange(commit, draft, known, this.#view, claims);
-      names.add(objectTag(this.#handle.name, draft.key));
+      names.push(objectTag(this.#handle.name, draft.key));
     }
   }
 
   guard(commit: Commit): void {
     const { position } = this.#view;
-    for (const key of this.#drafts.keys()) this.#handle.guard(commit, key, position);
+    if (this.#drafts.size === 0 && this.#looked.length === 0) return;
+    this.#handle.guard(commit, position);
+    for (const key of this.#drafts.keys()) commit.unless(objectTag(this.#handle.name, key), position);
     for (const tag of this.#looked) commit.unless(tag, position);
   }
 

@@ -9,21 +9,18 @@ import { backOff, isInTransaction } from "../transaction.js";
 import { objectTag } from "../tags.js";
 import type { Draft } from "./draft.js";
 import type { Handle } from "./handle.js";
+import { Claims } from "./indexes.js";
 
 const attemptsMax = 100;
 const hastyAttempts = 3;
 
 interface Edit<T> {
   readonly run: (draft: Draft<T>) => unknown;
-  /** What `run` gave. */
+  /** What its caller gets of what `run` gave, and where the commit is. */
+  readonly give: (result: unknown, seqnum: SeqNum) => unknown;
+  readonly resolve: (given: unknown) => void;
+  readonly reject: (error: unknown) => void;
   result: unknown;
-  resolve(written: Written<unknown>): void;
-  reject(error: unknown): void;
-}
-
-export interface Written<R> {
-  readonly result: R;
-  readonly seqnum: SeqNum;
 }
 
 export class Writes<T> {
@@ -36,19 +33,31 @@ export class Writes<T> {
   }
 
   /** Edits an object and commits it. What `run` throws comes back, and the object is as before. */
-  write<R>(key: string, run: (draft: Draft<T>) => R | Promise<R>): Promise<Written<R>> {
-    if (this.#handle.isReady) return this.#write(key, run);
-    return this.#handle.openForWrites().then(() => this.#write(key, run));
+  write<R, G>(
+    key: string,
+    run: (draft: Draft<T>) => R | Promise<R>,
+    give: (result: R, seqnum: SeqNum) => G,
+  ): Promise<G> {
+    if (this.#handle.isReady) return this.#write(key, run, give);
+    return this.#handle.openForWrites().then(() => this.#write(key, run, give));
   }
 
   /** Writes down the entries of an object; also while others wait for all of them. */
-  reindex(key: string): Promise<unknown> {
-    return this.#write(key, (draft) => draft.reindex());
+  reindex(key: string): Promise<void> {
+    return this.#write(
+      key,
+      (draft) => draft.reindex(),
+      () => undefined,
+    );
   }
 
-  #write<R>(key: string, run: (draft: Draft<T>) => R | Promise<R>): Promise<Written<R>> {
-    return new Promise<Written<R>>((resolve, reject) => {
-      const edit = { run, result: undefined, resolve, reject } as unknown as Edit<T>;
+  #write<R, G>(
+    key: string,
+    run: (draft: Draft<T>) => R | Promise<R>,
+    give: (result: R, seqnum: SeqNum) => G,
+  ): Promise<G> {
+    return new Promise<G>((resolve, reject) => {
+      const edit = { run, give, resolve, reject, result: undefined } as unknown as Edit<T>;
       const waiting = this.#waiting.get(key);
       if (waiting !== undefined) waiting.push(edit);
       else {
@@ -118,15 +127,17 @@ export class Writes<T> {
       }
     }
     if (!draft.changed) {
-      for (const edit of edits) edit.resolve({ result: edit.result, seqnum: at.position });
+      for (const edit of edits) edit.resolve(edit.give(edit.result, at.position));
       return true;
     }
     const commit = new Commit();
-    handle.addChange(commit, draft, handle.keys, at, { taken: new Map(), rewritten: new Set() });
-    handle.guard(commit, key, at.position);
+    const { keys } = handle;
+    handle.addChange(commit, draft, keys, at, keys === undefined ? undefined : new Claims([key]));
+    handle.guard(commit, at.position);
+    commit.unless(objectTag(stored.name, key), at.position);
     const appended: AppendResult = await commit.append(stored.feed);
     if (!appended.ok) return false;
-    for (const edit of edits) edit.resolve({ result: edit.result, seqnum: appended.seqnum });
+    for (const edit of edits) edit.resolve(edit.give(edit.result, appended.seqnum));
     return true;
   }
 }
