@@ -35,4 +35,20 @@ describe("limits of a commit", () => {
       assert.deepEqual(await things.getAll(["before", "after"]), [1, 2]);
     });
   }
+
+  it("a transaction of 1,000 objects goes through, and one that looks for the same again and again", async () => {
+    await using log = await openLog("memory:");
+    await using store = new BokiStore(log.book("book"));
+    const things = store.collection<number>("things", { indexes: { value: (value) => value } });
+    const plain = store.collection<number>("plain");
+    await store.transaction((tx) => {
+      for (let i = 0; i < 1_000; i++) void tx.put(plain, String(i), i);
+    });
+    assert.equal(await plain.get("999"), 999);
+    await store.transaction(async (tx) => {
+      for (let i = 0; i < 1_100; i++) await tx.find(things, "value", 1);
+      await tx.put(things, "one", 1);
+    });
+    assert.equal((await things.find("value", 1)).length, 1);
+  });
 });
