@@ -112,7 +112,7 @@ async function trim(stored: StoredCollection, upTo: SeqNum, time: number, signal
     for await (const record of feed.book.read({ tag, to: upTo, signal })) {
       if (record.time > time) break;
       end = record.seqnum;
-      for (const part of storeParts(decodeCommit(record.data), record.tags)) {
+      for (const part of storeParts(decodeCommit(record.data), record)) {
         if (!(part instanceof ObjectChange) || part.collection !== name || !part.isWhole) continue;
         const stream = objectTag(name, part.key);
         const isFirst = part.isFirst && !streams.has(stream);

@@ -186,7 +186,7 @@ export class Share<T> implements ObjectsShare<T> {
 
   stale(): string | undefined {
     for (const key of this.#drafts.keys()) {
-      const version = this.#handle.stored.peek(key);
+      const version = this.#handle.stored.glance(key);
       if (version !== undefined && version.seqnum > this.#view.position) return objectTag(this.#handle.name, key);
     }
     return undefined;

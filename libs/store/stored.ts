@@ -18,7 +18,10 @@ import { emptyKeys, KeysFold, type KeysState } from "./keys.js";
 import { loadKeys } from "./keys-checkpoint.js";
 import { ObjectFold, stateBytes, type ObjectState } from "./object.js";
 
-export type ObjectReplica = Replica<ObjectState, ObjectChange>;
+export class ObjectReplica extends Replica<ObjectState, ObjectChange> {
+  /** How often it was looked at. */
+  looks = 0;
+}
 export type KeysReplica = Replica<KeysState, ObjectChange | IndexDefinition>;
 export type DefinitionsReplica = Replica<ReadonlySet<string>, IndexDefinition>;
 
@@ -79,7 +82,7 @@ export class StoredBook implements Follower {
   }
 
   follow(parts: Part[], place: Place): void {
-    for (const part of storeParts(parts, place.tags)) this.#collections.get(part.collection)?.apply(part, place);
+    for (const part of storeParts(parts, place)) this.#collections.get(part.collection)?.apply(part, place);
   }
 
   end(error: Error): void {
@@ -156,7 +159,19 @@ export class StoredCollection {
 
   /** An object as it is now, if it is open. */
   peek(key: string): Version<ObjectState> | undefined {
-    return this.#objects.get(key)?.current;
+    return this.#look(key)?.current;
+  }
+
+  /** Every eighth look counts as a use: that tells the hot from the cold, and costs little. */
+  #look(key: string): ObjectReplica | undefined {
+    const object = this.#objects.peek(key);
+    if (object !== undefined && (++object.looks & 7) === 0) this.#objects.get(key);
+    return object;
+  }
+
+  /** The same, which does not count as a use of it. */
+  glance(key: string): Version<ObjectState> | undefined {
+    return this.#objects.peek(key)?.current;
   }
 
   /** An open object. */
@@ -164,7 +179,7 @@ export class StoredCollection {
     for (;;) {
       let object = this.#objects.get(key);
       if (object === undefined) {
-        object = new Replica(this.feed, this.fold, this.fold.reader(this.feed.book, this.name, key));
+        object = new ObjectReplica(this.feed, this.fold, this.fold.reader(this.feed.book, this.name, key));
         this.#objects.set(key, object);
       }
       await object.open();
@@ -180,7 +195,7 @@ export class StoredCollection {
 
   /** An object as it was at a view's position. */
   at(key: string, position: SeqNum): Version<ObjectState> | Promise<Version<ObjectState>> {
-    const object = this.#objects.get(key);
+    const object = this.#look(key);
     if (object?.current !== undefined) return object.at(position);
     return this.object(key).then((opened) => (opened.closed ? this.at(key, position) : opened.at(position)));
   }
@@ -210,7 +225,7 @@ export class StoredCollection {
     let version: Version<ReadonlySet<string>> = { seqnum: 0, state: new Set<string>() };
     const versions = [version];
     for await (const record of this.feed.book.read({ tag: definitionTag(this.name), to: upTo })) {
-      for (const part of storeParts(decodeCommit(record.data), record.tags)) {
+      for (const part of storeParts(decodeCommit(record.data), record)) {
         if (!(part instanceof IndexDefinition) || part.collection !== this.name) continue;
         version = step(definitionsFold, version, part, record, true);
         if (record.seqnum <= oldest) versions[0] = version;
@@ -235,7 +250,7 @@ export class StoredCollection {
     const tag = collectionTag(this.name);
     const from = origin.covered === 0 ? 0 : origin.covered + 1;
     for await (const record of book.read({ tag, from, to: upTo })) {
-      for (const part of storeParts(decodeCommit(record.data), record.tags)) {
+      for (const part of storeParts(decodeCommit(record.data), record)) {
         if (part.collection !== this.name) continue;
         const kept = record.seqnum > oldest && version.seqnum < record.seqnum;
         version = step(keysFold, version, part, record, kept || versions.at(-2)?.state === version.state);
