@@ -77,7 +77,7 @@ export class Handle<T> {
     await stored.definitions.open();
     this.check();
     if (this.indexes.size > 0) await this.openIndexes();
-    else if (stored.definitions.current!.state.size > 0) await stored.openKeys();
+    else if (stored.indexNames.size > 0) await stored.openKeys();
   }
 
   /** Opens the keys, and sees to it that the indexes which this handle declares exist and miss nothing. */
@@ -121,13 +121,12 @@ export class Handle<T> {
     return this.indexes.names.every((name) => state?.indexes.get(name)?.missing === 0);
   }
 
-  /** The keys as of now, where a write needs them. */
+  /** The keys as of now, where a write needs them. Throws once the store or the log is closed. */
   get keys(): KeysState | undefined {
-    const { definitions, keys } = this.stored;
-    return definitions.current!.state.size === 0 ? undefined : keys.current!.state;
+    return this.stored.indexNames.size === 0 ? undefined : this.stored.keysNow;
   }
 
-  /** What a write begins with. Throws `STORE_VERSION`. Of a damaged object it is only known that it is there. */
+  /** What a write begins with. Throws `STORE_VERSION`. What is damaged or refused can still be replaced and deleted. */
   draft({ state, fault }: Version<ObjectState>, key: string, time: number): Draft<T> | Promise<Draft<T>> {
     const draft = (base: ObjectState, known: T | undefined, why?: Error): Draft<T> =>
       new Draft(this.name, key, { base, fault: why }, known, this.shape);
