@@ -25,6 +25,18 @@ export class StoredPart implements Part {
   }
 }
 
+/** What could not be read of a record. */
+export class BrokenPart implements Part {
+  readonly kind = 0;
+  readonly version = 0;
+
+  constructor(readonly fault: Error) {}
+
+  write(): void {
+    throw new Error("a part that was read is not written again");
+  }
+}
+
 export function encodeCommit(parts: readonly Part[]): Uint8Array {
   beginMessage();
   for (let i = parts.length - 1; i >= 0; i--) {
@@ -40,15 +52,20 @@ export function encodeCommit(parts: readonly Part[]): Uint8Array {
   return endMessage();
 }
 
-/** Throws `LOG_VERSION` for a version that it does not know, an Error for bytes that are no commit. */
+/** Bytes that are no commit give a broken part. Throws `LOG_VERSION` for a version that it does not know. */
 export function decodeCommit(data: Uint8Array): Part[] {
   const parts: Part[] = [];
-  const reader = new MessageReader(data);
   let version = 0;
-  for (let field = reader.next(); field !== 0; field = reader.next()) {
-    if (field === 1) version = reader.uint();
-    else if (field === 2) parts.push(decodePart(reader.bytes()));
-    else reader.skip();
+  try {
+    const reader = new MessageReader(data);
+    for (let field = reader.next(); field !== 0; field = reader.next()) {
+      if (field === 1) version = reader.uint();
+      else if (field === 2) parts.push(decodePart(reader.bytes()));
+      else reader.skip();
+    }
+    if (version === 0) throw new Error("a record is no commit");
+  } catch (error) {
+    return [...parts, new BrokenPart(error as Error)];
   }
   if (version !== commitVersion) {
     throw new LogError(

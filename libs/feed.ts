@@ -108,21 +108,14 @@ export class Feed {
   }
 
   #feed(record: LogRecord): void {
-    const parts = this.commits.get(record.data) ?? (isLibraryTag(record.tags[0]!) ? this.#decode(record) : undefined);
+    const parts =
+      this.commits.get(record.data) ??
+      (isLibraryTag(record.tags[0]!) ? decodeCommit(Uint8Array.from(record.data)) : undefined);
+    if (parts !== undefined) for (const follower of this.#followers) follower.follow(parts, record);
+    // Not where a follower has stopped the feed.
     this.position = record.seqnum;
     this.time = record.time;
-    if (parts !== undefined) for (const follower of this.#followers) follower.follow(parts, record);
     if (this.#waiting.length > 0) this.#wake();
-  }
-
-  /** A record that is no commit of ours changes nothing. One of a later version ends the feed. */
-  #decode(record: LogRecord): Part[] | undefined {
-    try {
-      return decodeCommit(Uint8Array.from(record.data));
-    } catch (error) {
-      if (error instanceof LogError) throw error;
-      return undefined;
-    }
   }
 
   #end(error: Error): void {

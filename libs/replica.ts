@@ -69,8 +69,9 @@ export class Replica<S, P> implements Keeper {
     throw new Error(`no version at ${position} is kept; the view was closed`);
   }
 
-  /** Resolves when open. A replica that was closed meanwhile stays closed. */
+  /** Resolves when open. A replica that was closed meanwhile stays closed. Rejects when the feed has ended. */
   open(): Promise<void> {
+    if (this.#feed.fault !== undefined) return Promise.reject(this.#feed.fault);
     return (this.#opening ??= this.#open());
   }
 
@@ -107,7 +108,9 @@ export class Replica<S, P> implements Keeper {
       this.#older.push(current);
       views.replaced(this, place.seqnum);
     }
-    this.#current = step(this.#fold, current, part, place, kept);
+    // A part that changes nothing leaves two versions with one state.
+    const fresh = this.#older.at(-1)?.state === current.state;
+    this.#current = step(this.#fold, current, part, place, fresh);
   }
 
   forget(): void {

@@ -32,6 +32,12 @@ export function checkKey(value: unknown): asserts value is string {
 export const isLibraryTag = (tag: string): boolean => tag.charCodeAt(0) === 36;
 
 export const objectTag = (collection: string, key: string): string => `$o/${collection}/${key}`;
+/** Collection and key in the tag of an object; undefined for another tag. */
+export function objectOf(tag: string): readonly [collection: string, key: string] | undefined {
+  const end = tag.indexOf("/", 3);
+  return tag.startsWith("$o/") && end > 0 ? [tag.slice(3, end), tag.slice(end + 1)] : undefined;
+}
+
 export const collectionTag = (collection: string): string => `$c/${collection}`;
 export const definitionTag = (collection: string): string => `$d/${collection}`;
 export const checkpointTag = (name: string): string => `$k/${name}`;

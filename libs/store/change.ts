@@ -1,6 +1,7 @@
 /** What happens to one object in a commit: part kind 1 of proto/envelope.proto. And kind 2, the definition of an index. */
 import { LogError } from "../../core/index.js";
-import { type Part, StoredPart } from "../envelope.js";
+import { BrokenPart, type Part, StoredPart } from "../envelope.js";
+import { objectOf } from "../tags.js";
 import { mark, MessageReader, writeBytes, writeFlag, writeMessage, writeString, writeUint } from "../protobuf.js";
 
 const changeKind = 1;
@@ -149,9 +150,13 @@ export class IndexDefinition implements Part {
   }
 }
 
-/** The parts of a commit that concern the store, decoded once. Throws `LOG_VERSION` for a form that is not known. */
-export function storeParts(parts: Part[]): readonly (ObjectChange | IndexDefinition)[] {
+/**
+ * The parts of a commit that concern the store, decoded once; `tags` are those of its record. Where one cannot be read, the
+ * objects of the tags that no other part is about are damaged. Throws `LOG_VERSION` for a form that is not known.
+ */
+export function storeParts(parts: Part[], tags: readonly string[]): readonly (ObjectChange | IndexDefinition)[] {
   const found: (ObjectChange | IndexDefinition)[] = [];
+  let fault: Error | undefined;
   for (let i = 0; i < parts.length; i++) {
     let part = parts[i]!;
     if (part instanceof StoredPart) {
@@ -159,12 +164,33 @@ export function storeParts(parts: Part[]): readonly (ObjectChange | IndexDefinit
       if (decoded === undefined) continue;
       part = parts[i] = decoded;
     }
-    if (part instanceof ObjectChange || part instanceof IndexDefinition) found.push(part);
+    if (part instanceof BrokenPart || (part instanceof ObjectChange && part.key === "")) fault = part.fault;
+    else if (part instanceof ObjectChange || part instanceof IndexDefinition) found.push(part);
   }
-  return found;
+  return fault === undefined ? found : [...found, ...damagedBy(fault, tags, found)];
 }
 
-function decode(part: StoredPart): ObjectChange | IndexDefinition | undefined {
+/** Changes that say of the objects in the tags of a record that they are damaged. */
+function damagedBy(
+  fault: Error,
+  tags: readonly string[],
+  known: readonly (ObjectChange | IndexDefinition)[],
+): ObjectChange[] {
+  const changes: ObjectChange[] = [];
+  for (const tag of tags) {
+    const name = objectOf(tag);
+    if (name === undefined) continue;
+    const [collection, key] = name;
+    if (known.some((part) => part instanceof ObjectChange && part.collection === collection && part.key === key))
+      continue;
+    const change = new ObjectChange(collection, key);
+    change.fault = fault;
+    changes.push(change);
+  }
+  return changes;
+}
+
+function decode(part: StoredPart): ObjectChange | IndexDefinition | BrokenPart | undefined {
   if (part.kind !== changeKind && part.kind !== definitionKind) return undefined;
   if (part.version !== version) {
     throw new LogError(
@@ -172,5 +198,10 @@ function decode(part: StoredPart): ObjectChange | IndexDefinition | undefined {
       `a change of an object has version ${part.version}; this version of boki knows ${version}. Use a newer one`,
     );
   }
-  return part.kind === changeKind ? ObjectChange.read(part.body) : IndexDefinition.read(part.body);
+  if (part.kind === changeKind) return ObjectChange.read(part.body);
+  try {
+    return IndexDefinition.read(part.body);
+  } catch (error) {
+    return new BrokenPart(error as Error);
+  }
 }

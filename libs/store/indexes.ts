@@ -103,11 +103,15 @@ export class Indexes<T> {
         continue;
       }
       const now = this.entries(index, value);
-      if (old !== undefined && sameEntries(old, now)) continue;
-      if (declared.unique) this.#claim(index, now, key, keys, commit, at, claims);
+      // What has expired, and what another change of the same commit asks for, was not kept for this object.
+      const kept = old !== undefined && sameEntries(old, now) && !isExpired(before, at.time);
+      if (declared.unique && (!kept || claims.rewritten.size > 1))
+        this.#claim(index, now, key, keys, commit, at, claims);
+      if (kept) continue;
       changed.push({ index, entries: now });
       if (old === undefined) commit.tag(anyEntryTag(this.#collection, index));
       this.#tag(index, old ?? noEntries, now, commit);
+      if (before !== undefined && isExpired(before, at.time)) this.#tag(index, noEntries, now, commit);
     }
     if (changed.length > 0) change.indexes = changed;
     if (unknown.length > 0) change.unknownIndexes = unknown;

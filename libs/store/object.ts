@@ -10,7 +10,7 @@ import { LogError, type LogBook, type LogRecord, type SeqNum } from "../../core/
 import type { Values } from "../codec.js";
 import { decodeCommit } from "../envelope.js";
 import type { Place } from "../feed.js";
-import { MessageReader, beginMessage, endMessage, writeBytes, writeUint } from "../protobuf.js";
+import { MessageReader, beginMessage, endMessage, writeBytes, writeString, writeUint } from "../protobuf.js";
 import { step, type Fold, type Load, type Version } from "../replica.js";
 import { objectTag } from "../tags.js";
 import { freezeValue } from "../value.js";
@@ -120,10 +120,11 @@ export class ObjectFold implements Fold<ObjectState, ObjectChange> {
     return immer.applyPatches(state.value as object, unpackPatches(this.#values.decode(change.bytes!)));
   }
 
-  /** The state as bytes, for aux data. */
-  save(state: ObjectState): Uint8Array {
+  /** The state as bytes, for aux data. They name the object: a record that changes several has aux data of one of them. */
+  save(state: ObjectState, tag: string): Uint8Array {
     const value = state.exists ? this.#values.encode(state.value) : undefined;
     beginMessage();
+    writeString(7, tag);
     writeUint(6, state.patchBytes);
     writeUint(5, state.patches);
     writeUint(4, state.wholeBytes);
@@ -133,8 +134,10 @@ export class ObjectFold implements Fold<ObjectState, ObjectChange> {
     return endMessage();
   }
 
-  load(bytes: Uint8Array): ObjectState {
+  /** Undefined for aux data of another object. */
+  load(bytes: Uint8Array, tag: string): ObjectState | undefined {
     const reader = new MessageReader(bytes);
+    let of = "";
     const state: { -readonly [Name in keyof ObjectState]: ObjectState[Name] } = { ...absent };
     for (let field = reader.next(); field !== 0; field = reader.next()) {
       if (field === 1) {
@@ -145,9 +148,10 @@ export class ObjectFold implements Fold<ObjectState, ObjectChange> {
       else if (field === 4) state.wholeBytes = reader.uint();
       else if (field === 5) state.patches = reader.uint();
       else if (field === 6) state.patchBytes = reader.uint();
+      else if (field === 7) of = reader.string();
       else reader.skip();
     }
-    return state;
+    return of === tag ? state : undefined;
   }
 
   /** Reads an object's stream back to where its state is known, and folds it forward. */
@@ -166,8 +170,9 @@ export class ObjectFold implements Fold<ObjectState, ObjectChange> {
     const steps: { readonly record: LogRecord; readonly change: ObjectChange }[] = [];
     let version: Version<ObjectState> | undefined;
     for await (const record of book.read({ tag, to: upTo, reverse: true })) {
-      if (record.aux !== undefined && record.seqnum <= oldest) {
-        version = { seqnum: record.seqnum, state: this.load(record.aux) };
+      const saved = record.aux !== undefined && record.seqnum <= oldest ? this.load(record.aux, tag) : undefined;
+      if (saved !== undefined) {
+        version = { seqnum: record.seqnum, state: saved };
         break;
       }
       const change = changeOf(record, collection, key);
@@ -183,7 +188,8 @@ export class ObjectFold implements Fold<ObjectState, ObjectChange> {
       else versions.push(version);
     }
     const last = steps.at(-1)?.record;
-    if (steps.length >= auxSteps && version.fault === undefined) book.setAux(last!.seqnum, this.save(version.state));
+    if (steps.length >= auxSteps && version.fault === undefined)
+      book.setAux(last!.seqnum, this.save(version.state, tag));
     return versions;
   }
 
@@ -211,7 +217,7 @@ const auxSteps = 4;
 /** What a record does to one object. */
 export function changeOf(record: LogRecord, collection: string, key: string): ObjectChange | undefined {
   let found: ObjectChange | undefined;
-  for (const part of storeParts(decodeCommit(record.data)))
+  for (const part of storeParts(decodeCommit(record.data), record.tags))
     if (part instanceof ObjectChange && part.key === key && part.collection === collection) found = part;
   return found;
 }

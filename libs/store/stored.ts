@@ -5,10 +5,9 @@
  * of a collection are opened when somebody needs them: `keys`, `scan`, indexes, expiry, retention.
  */
 import { LRUCache } from "lru-cache";
-import type { SeqNum } from "../../core/index.js";
+import { LogError, type SeqNum } from "../../core/index.js";
 import { Values } from "../codec.js";
 import { decodeCommit, type Part } from "../envelope.js";
-import { storeClosedError } from "../errors.js";
 import type { Feed, Follower, Place } from "../feed.js";
 import { Replica, step, type Fold, type Version } from "../replica.js";
 import { collectionTag, definitionTag } from "../tags.js";
@@ -37,8 +36,6 @@ export class StoredBook implements Follower {
   readonly feed: Feed;
   /** Read what any store on the book writes. */
   readonly values = new Values();
-  /** Why nothing is kept up to date any more. */
-  fault: Error | undefined;
   readonly #collections = new Map<string, StoredCollection>();
   #stores = 0;
   #following: Promise<void> | undefined;
@@ -59,7 +56,6 @@ export class StoredBook implements Follower {
   /** One store less. What nobody holds any more costs nothing. */
   leave(): void {
     if (--this.#stores > 0) return;
-    this.fault = storeClosedError();
     this.feed.unfollow(this);
     books.delete(this.feed);
     for (const collection of this.#collections.values()) collection.close();
@@ -79,11 +75,10 @@ export class StoredBook implements Follower {
   }
 
   follow(parts: Part[], place: Place): void {
-    for (const part of storeParts(parts)) this.#collections.get(part.collection)?.apply(part, place);
+    for (const part of storeParts(parts, place.tags)) this.#collections.get(part.collection)?.apply(part, place);
   }
 
-  end(error: Error): void {
-    this.fault = error;
+  end(): void {
     for (const collection of this.#collections.values()) collection.close();
   }
 }
@@ -131,27 +126,6 @@ export class StoredCollection {
     if (this.keys.current !== undefined) return;
     await this.keys.open();
     for (const watcher of this.watchers) watcher.keysOpened();
-  }
-
-  /** Indexes that exist. Open, unless store or log were closed meanwhile: throws what happened. */
-  get indexNames(): ReadonlySet<string> {
-    return this.#stateOf(this.definitions);
-  }
-
-  /** The keys as of now; the same holds for them. */
-  get keysNow(): KeysState {
-    return this.#stateOf(this.keys);
-  }
-
-  /** The keys as they were at a view's position. */
-  keysAt(position: SeqNum): Version<KeysState> {
-    this.#stateOf(this.keys);
-    return this.keys.at(position);
-  }
-
-  #stateOf<S>({ current }: { readonly current: Version<S> | undefined }): S {
-    if (current === undefined) throw this.book.fault!;
-    return current.state;
   }
 
   /** An object as it is now, if it is open. */
@@ -210,7 +184,7 @@ export class StoredCollection {
     let version: Version<ReadonlySet<string>> = { seqnum: 0, state: new Set<string>() };
     const versions = [version];
     for await (const record of this.feed.book.read({ tag: definitionTag(this.name), to: upTo })) {
-      for (const part of storeParts(decodeCommit(record.data))) {
+      for (const part of storeParts(decodeCommit(record.data), record.tags)) {
         if (!(part instanceof IndexDefinition) || part.collection !== this.name) continue;
         version = step(definitionsFold, version, part, record, true);
         if (record.seqnum <= oldest) versions[0] = version;
@@ -226,7 +200,8 @@ export class StoredCollection {
     let version: Version<KeysState> = { seqnum: origin.covered, state: origin.state };
     const versions = [version];
     if (origin.covered > oldest) {
-      const fault = new Error(
+      const fault = new LogError(
+        "LOG_TRIMMED",
         `the keys of "${this.name}" are not known any more as of ${oldest}, before ${origin.covered}`,
       );
       versions.unshift({ seqnum: 0, state: emptyKeys(), fault });
@@ -234,10 +209,10 @@ export class StoredCollection {
     const tag = collectionTag(this.name);
     const from = origin.covered === 0 ? 0 : origin.covered + 1;
     for await (const record of book.read({ tag, from, to: upTo })) {
-      for (const part of storeParts(decodeCommit(record.data))) {
+      for (const part of storeParts(decodeCommit(record.data), record.tags)) {
         if (part.collection !== this.name) continue;
         const kept = record.seqnum > oldest && version.seqnum < record.seqnum;
-        version = step(keysFold, version, part, record, kept);
+        version = step(keysFold, version, part, record, kept || versions.at(-2)?.state === version.state);
         if (kept) versions.push(version);
         else versions[versions.length - 1] = version;
       }

@@ -42,24 +42,28 @@ export class Writes<T> {
     return this.#handle.openForWrites().then(() => this.#write(key, run, give));
   }
 
-  /** Writes down the entries of an object; also while others wait for all of them. */
+  /** Writes down the entries of an object; also while others wait for all of them, with turns of their own. */
   reindex(key: string): Promise<void> {
     return this.#write(
       key,
       (draft) => draft.reindex(),
       () => undefined,
+      false,
     );
   }
 
+  /** Inside a transaction nothing is waited for: it might itself have the turn. */
   #write<R, G>(
     key: string,
     run: (draft: Draft<T>) => R | Promise<R>,
     give: (result: R, seqnum: SeqNum) => G,
+    waits = !isInTransaction(),
   ): Promise<G> {
     return new Promise<G>((resolve, reject) => {
       const edit = { run, give, resolve, reject, result: undefined } as unknown as Edit<T>;
       const waiting = this.#waiting.get(key);
-      if (waiting !== undefined) waiting.push(edit);
+      if (!waits) this.#commit(key, [edit]).catch(reject);
+      else if (waiting !== undefined) waiting.push(edit);
       else {
         this.#waiting.set(key, []);
         void this.#drain(key, [edit]);
@@ -71,7 +75,7 @@ export class Writes<T> {
     const waiting = this.#waiting.get(key)!;
     for (; edits.length > 0; edits = waiting.splice(0)) {
       try {
-        await this.#commit(key, edits);
+        await this.#inTurn(key, edits);
       } catch (error) {
         // Those that go together must not fail for one another.
         if (edits.length === 1) edits[0]!.reject(error);
@@ -83,25 +87,28 @@ export class Writes<T> {
 
   /** Commits one after the other. */
   async #alone(key: string, edits: readonly Edit<T>[]): Promise<void> {
-    for (const edit of edits) await this.#commit(key, [edit]).catch((error: unknown) => edit.reject(error));
+    for (const edit of edits) await this.#inTurn(key, [edit]).catch((error: unknown) => edit.reject(error));
+  }
+
+  async #inTurn(key: string, edits: Edit<T>[]): Promise<void> {
+    const { stored } = this.#handle;
+    const { turns } = stored.feed;
+    const names = [objectTag(stored.name, key)];
+    if (!turns.tryTake(names)) await turns.take(names[0]!);
+    try {
+      await this.#commit(key, edits);
+    } finally {
+      turns.give(names);
+    }
   }
 
   async #commit(key: string, edits: Edit<T>[]): Promise<void> {
     const { stored } = this.#handle;
-    const { turns } = stored.feed;
-    const names = [objectTag(stored.name, key)];
-    // Inside a transaction, its own might be the turn that would be waited for.
-    const waits = !isInTransaction();
-    if (waits && !turns.tryTake(names)) await turns.take(names[0]!);
-    try {
-      for (let attempt = 1; ; attempt++) {
-        if (await this.#attempt(key, edits)) return;
-        await stored.feed.sync();
-        if (attempt >= attemptsMax) throw new StoreConflictError(`a write of "${key}" in "${stored.name}"`, attempt);
-        if (attempt > hastyAttempts) await backOff(stored.feed, attempt - hastyAttempts, undefined);
-      }
-    } finally {
-      if (waits) turns.give(names);
+    for (let attempt = 1; ; attempt++) {
+      if (await this.#attempt(key, edits)) return;
+      await stored.feed.sync();
+      if (attempt >= attemptsMax) throw new StoreConflictError(`a write of "${key}" in "${stored.name}"`, attempt);
+      if (attempt > hastyAttempts) await backOff(stored.feed, attempt - hastyAttempts, undefined);
     }
   }
 
@@ -130,6 +137,7 @@ export class Writes<T> {
       for (const edit of edits) edit.resolve(edit.give(edit.result, at.position));
       return true;
     }
+    handle.check();
     const commit = new Commit();
     const { keys } = handle;
     handle.addChange(commit, draft, keys, at, keys === undefined ? undefined : new Claims([key]));
