@@ -8,7 +8,6 @@ import { LRUCache } from "lru-cache";
 import { LogError, type SeqNum } from "../../core/index.js";
 import { Values } from "../codec.js";
 import { decodeCommit, type Part } from "../envelope.js";
-import { storeClosedError } from "../errors.js";
 import type { Feed, Follower, Place } from "../feed.js";
 import { Replica, step, type Fold, type Version } from "../replica.js";
 import { collectionTag, definitionTag } from "../tags.js";
@@ -40,8 +39,6 @@ export class StoredBook implements Follower {
   readonly feed: Feed;
   /** Read what any store on the book writes. */
   readonly values = new Values();
-  /** Why nothing is kept up to date any more. */
-  fault: Error | undefined;
   readonly #collections = new Map<string, StoredCollection>();
   #stores = 0;
   #following: Promise<void> | undefined;
@@ -62,7 +59,6 @@ export class StoredBook implements Follower {
   /** One store less. What nobody holds any more costs nothing. */
   leave(): void {
     if (--this.#stores > 0) return;
-    this.fault = storeClosedError();
     this.feed.unfollow(this);
     books.delete(this.feed);
     for (const collection of this.#collections.values()) collection.close();
@@ -85,8 +81,7 @@ export class StoredBook implements Follower {
     for (const part of storeParts(parts, place)) this.#collections.get(part.collection)?.apply(part, place);
   }
 
-  end(error: Error): void {
-    this.fault = error;
+  end(): void {
     for (const collection of this.#collections.values()) collection.close();
   }
 }
@@ -134,27 +129,6 @@ export class StoredCollection {
     if (this.keys.current !== undefined) return;
     await this.keys.open();
     for (const watcher of this.watchers) watcher.keysOpened();
-  }
-
-  /** Indexes that exist. Open, unless store or log were closed meanwhile: throws what happened. */
-  get indexNames(): ReadonlySet<string> {
-    return this.#stateOf(this.definitions);
-  }
-
-  /** The keys as of now; the same holds for them. */
-  get keysNow(): KeysState {
-    return this.#stateOf(this.keys);
-  }
-
-  /** The keys as they were at a view's position. */
-  keysAt(position: SeqNum): Version<KeysState> {
-    this.#stateOf(this.keys);
-    return this.keys.at(position);
-  }
-
-  #stateOf<S>({ current }: { readonly current: Version<S> | undefined }): S {
-    if (current === undefined) throw this.book.fault!;
-    return current.state;
   }
 
   /** An object as it is now, if it is open. */
