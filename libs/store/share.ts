@@ -107,7 +107,7 @@ export class Share<T> implements ObjectsShare<T> {
     await this.#handle.openIndexes();
     await this.#settle();
     this.#looked.push(entryTag(name, index, entry), anyEntryTag(name, index));
-    const { state } = this.#kept(stored.keysAt(this.#view.position));
+    const { state } = this.#kept(stored.keys.at(this.#view.position));
     const found = state.indexes.get(index);
     const keys = new Set(found === undefined ? [] : keysWith(found, entry));
     if (found === undefined || found.missing > 0) for (const key of missing(state, index)) keys.add(key);
@@ -136,7 +136,7 @@ export class Share<T> implements ObjectsShare<T> {
     await stored.openKeys();
     await this.#settle();
     this.#looked.push(collectionTag(this.#handle.name));
-    const { state } = this.#kept(stored.keysAt(this.#view.position));
+    const { state } = this.#kept(stored.keys.at(this.#view.position));
     const written = [...this.#drafts.values()]
       .filter((draft) => draft.changed)
       .map(({ key, value }) => ({ key, there: value !== undefined }));
@@ -168,7 +168,7 @@ export class Share<T> implements ObjectsShare<T> {
   #prepare(changed: readonly Draft<T>[], commit: Commit, names: string[]): void {
     this.#handle.check();
     const { stored, keys } = this.#handle;
-    const known = keys === undefined ? undefined : stored.keysAt(this.#view.position).state;
+    const known = keys === undefined ? undefined : stored.keys.at(this.#view.position).state;
     const claims = known === undefined ? undefined : new Claims(changed.map(({ key }) => key));
     for (const draft of changed) {
       this.#handle.addChange(commit, draft, known, this.#view, claims);

@@ -158,7 +158,7 @@ export class StoredCollection {
       }
       await object.open();
       if (object.closed) {
-        if (this.book.fault !== undefined) throw this.book.fault;
+        if (this.feed.fault !== undefined) throw this.feed.fault;
         // It was pushed out while it was read.
         continue;
       }
