@@ -7,7 +7,7 @@
  *
  * The fold may change a state in place where nobody can see the one before; it is told so.
  */
-import type { SeqNum } from "../core/index.js";
+import { LogError, type SeqNum } from "../core/index.js";
 import type { Feed, Place } from "./feed.js";
 import type { Keeper } from "./views.js";
 
@@ -42,6 +42,7 @@ export class Replica<S, P> implements Keeper {
   #opening: Promise<void> | undefined;
   #pending: { readonly part: P; readonly place: Place }[] | undefined;
   #closed = false;
+  #reason: Error | undefined;
 
   constructor(feed: Feed, fold: Fold<S, P>, load: Load<S>) {
     this.#feed = feed;
@@ -69,9 +70,10 @@ export class Replica<S, P> implements Keeper {
     throw new Error(`no version at ${position} is kept; the view was closed`);
   }
 
-  /** Resolves when open. A replica that was closed meanwhile stays closed. Rejects when the feed has ended. */
+  /** Resolves when open. A replica that was closed meanwhile stays closed. Rejects when the feed has ended, and with the reason of `close`. */
   open(): Promise<void> {
-    if (this.#feed.fault !== undefined) return Promise.reject(this.#feed.fault);
+    const fault = this.#feed.fault ?? this.#reason;
+    if (fault !== undefined) return Promise.reject(fault);
     return (this.#opening ??= this.#open());
   }
 
@@ -84,10 +86,12 @@ export class Replica<S, P> implements Keeper {
       if (this.#closed) return;
       const pending = this.#pending;
       this.#pending = undefined;
+      const loaded = versions.at(-1)!.seqnum;
       this.#current = versions.pop()!;
       this.#older = versions;
       for (let i = 0; i < versions.length; i++) feed.views.replaced(this, (versions[i + 1] ?? this.#current).seqnum);
-      for (const { part, place } of pending) this.apply(part, place);
+      // A checkpoint may hold more than what was asked for.
+      for (const { part, place } of pending) if (place.seqnum > loaded) this.apply(part, place);
     } catch (error) {
       this.#opening = undefined;
       this.#pending = undefined;
@@ -117,12 +121,18 @@ export class Replica<S, P> implements Keeper {
     this.#older.shift();
   }
 
-  close(): void {
+  close(reason?: Error): void {
     this.#closed = true;
+    this.#reason = reason;
     this.#current = undefined;
     this.#pending = undefined;
     this.#older = [];
   }
+}
+
+/** A fault of reading, not of what is written: what would be needed to know a state has been trimmed. */
+export function isTrimmed(fault: unknown): fault is LogError {
+  return fault instanceof LogError && fault.code === "LOG_TRIMMED";
 }
 
 /** One step of a fold; what cannot be applied is a fault, until something whole comes. */

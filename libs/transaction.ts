@@ -254,6 +254,7 @@ class Attempt<T> {
       const result = await running.run(tx, body, tx);
       if (tx.isBusy) await tx.settle();
       tx.close();
+      if (tx.view.isTrimmed === true) return await this.#again(signal);
       const commit = new Commit();
       const names: string[] = [];
       for (const share of tx.shares) {
@@ -269,11 +270,18 @@ class Attempt<T> {
       return { ok: false, names: [...new Set([...names, appended.conflict.tag])] };
     } catch (error) {
       await tx.settle();
+      if (tx.view.isTrimmed === true) return await this.#again(signal);
       throw error;
     } finally {
       tx.end();
       feed.turns.give(this.#held);
     }
+  }
+
+  /** What it wanted to read has been trimmed: it runs again where there is something newer. */
+  async #again(signal: AbortSignal | undefined): Promise<Outcome<T>> {
+    await this.#feed.sync(signal);
+    return { ok: false, names: this.#held };
   }
 
   /** Whether it is known already that the commit would be refused. If not, it has the turn of all `names`. */

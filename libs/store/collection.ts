@@ -230,11 +230,16 @@ export class Collection<T> implements TransactionalObjects<T> {
   async #reading<R>(read: (share: ObjectsShare<T>) => Promise<R>): Promise<R> {
     this.#check();
     await this.#handle.openForReads();
-    const tx = new Transaction(this.#stored.feed);
-    try {
-      return await read(this[join](tx));
-    } finally {
-      tx.end();
+    for (;;) {
+      const tx = new Transaction(this.#stored.feed);
+      try {
+        return await read(this[join](tx));
+      } catch (error) {
+        if (tx.view.isTrimmed !== true) throw error;
+        await this.#stored.feed.sync();
+      } finally {
+        tx.end();
+      }
     }
   }
 

@@ -3,6 +3,7 @@ import { checkOptions } from "../../core/index.js";
 import { collectionTag, entryTag, anyEntryTag, checkKey, objectTag } from "../tags.js";
 import type { Commit } from "../commit.js";
 import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions } from "../objects.js";
+import { isTrimmed, type Version } from "../replica.js";
 import type { ObjectsShare } from "../transaction.js";
 import type { View } from "../views.js";
 import { checkRecipe, type Draft, putOptions, updateOptions } from "./draft.js";
@@ -79,9 +80,22 @@ export class Share<T> implements ObjectsShare<T> {
     const version = stored.at(key, position);
     const draft =
       version instanceof Promise
-        ? version.then((opened) => this.#handle.draft(opened, key, time))
-        : this.#handle.draft(version, key, time);
+        ? version.then((opened) => this.#handle.draft(this.#known(opened), key, time))
+        : this.#handle.draft(this.#known(version), key, time);
     return draft instanceof Promise ? draft.then((made) => this.#keep(made)) : this.#keep(draft);
+  }
+
+  /** A version that can be gone on from. Throws `LOG_TRIMMED` where somebody else has trimmed it. */
+  #known<S>(version: Version<S>): Version<S> {
+    if (!isTrimmed(version.fault)) return version;
+    this.#view.isTrimmed = true;
+    throw version.fault;
+  }
+
+  #keys(): KeysState {
+    const { state, fault } = this.#known(this.#handle.stored.keys.at(this.#view.position));
+    if (fault !== undefined) throw fault;
+    return state;
   }
 
   #keep(draft: Draft<T>): Draft<T> {
@@ -97,8 +111,7 @@ export class Share<T> implements ObjectsShare<T> {
     const entry = entryOf(value, index);
     await this.#handle.openIndexes();
     this.#looked.push(entryTag(name, index, entry), anyEntryTag(name, index));
-    const { state, fault } = stored.keys.at(this.#view.position);
-    if (fault !== undefined) throw fault;
+    const state = this.#keys();
     const found = state.indexes.get(index);
     const keys = new Set(found === undefined ? [] : keysWith(found, entry));
     if (found === undefined || found.missing > 0) for (const key of missing(state, index)) keys.add(key);
@@ -126,8 +139,7 @@ export class Share<T> implements ObjectsShare<T> {
     await this.#handle.openForReads();
     await stored.openKeys();
     this.#looked.push(collectionTag(this.#handle.name));
-    const { state, fault } = stored.keys.at(this.#view.position);
-    if (fault !== undefined) throw fault;
+    const state = this.#keys();
     const written = [...this.#drafts.values()]
       .filter((draft) => draft.changed)
       .map(({ key, value }) => ({ key, there: value !== undefined }));
@@ -137,7 +149,7 @@ export class Share<T> implements ObjectsShare<T> {
   /** A value that is guarded by something else than its own tag. */
   async #read(key: string): Promise<T | undefined> {
     const { position, time } = this.#view;
-    return this.#handle.value(await this.#handle.stored.at(key, position), key, time);
+    return this.#handle.value(this.#known(await this.#handle.stored.at(key, position)), key, time);
   }
 
   prepare(commit: Commit, names: string[]): Promise<void> | undefined {
@@ -151,7 +163,7 @@ export class Share<T> implements ObjectsShare<T> {
 
   #prepare(changed: readonly Draft<T>[], commit: Commit, names: string[]): void {
     const { stored, keys } = this.#handle;
-    const known = keys === undefined ? undefined : stored.keys.at(this.#view.position).state;
+    const known = keys === undefined ? undefined : this.#keys();
     const claims = known === undefined ? undefined : new Claims(changed.map(({ key }) => key));
     for (const draft of changed) {
       this.#handle.addChange(commit, draft, known, this.#view, claims);

@@ -5,11 +5,12 @@
  * of a collection are opened when somebody needs them: `keys`, `scan`, indexes, expiry, retention.
  */
 import { LRUCache } from "lru-cache";
-import type { SeqNum } from "../../core/index.js";
+import { LogError, type SeqNum } from "../../core/index.js";
 import { Values } from "../codec.js";
+import { storeClosedError } from "../errors.js";
 import { decodeCommit, type Part } from "../envelope.js";
 import type { Feed, Follower, Place } from "../feed.js";
-import { Replica, step, type Fold, type Version } from "../replica.js";
+import { isTrimmed, Replica, step, type Fold, type Version } from "../replica.js";
 import { collectionTag, definitionTag } from "../tags.js";
 import type { ObjectChange } from "./change.js";
 import { IndexDefinition, storeParts } from "./change.js";
@@ -53,12 +54,12 @@ export class StoredBook implements Follower {
     return book;
   }
 
-  /** One store less. What nobody holds any more costs nothing. */
+  /** One store less. What nobody holds any more costs nothing, and what is under way fails: it would go stale. */
   leave(): void {
     if (--this.#stores > 0) return;
     this.feed.unfollow(this);
     books.delete(this.feed);
-    for (const collection of this.#collections.values()) collection.close();
+    for (const collection of this.#collections.values()) collection.close(storeClosedError());
     this.#collections.clear();
   }
 
@@ -78,8 +79,8 @@ export class StoredBook implements Follower {
     for (const part of storeParts(parts, place.tags)) this.#collections.get(part.collection)?.apply(part, place);
   }
 
-  end(): void {
-    for (const collection of this.#collections.values()) collection.close();
+  end(error: Error): void {
+    for (const collection of this.#collections.values()) collection.close(error);
   }
 }
 
@@ -104,6 +105,8 @@ export class StoredCollection {
   seenBytes = 0;
   readonly watchers = new Set<Watcher>();
   readonly #objects: LRUCache<string, ObjectReplica>;
+  /** Why nothing can be opened any more. */
+  #reason: Error | undefined;
 
   constructor(book: StoredBook, name: string, cacheBytes: number) {
     this.book = book;
@@ -136,17 +139,15 @@ export class StoredCollection {
   /** An open object. */
   async object(key: string): Promise<ObjectReplica> {
     for (;;) {
+      if (this.#reason !== undefined) throw this.#reason;
       let object = this.#objects.get(key);
       if (object === undefined) {
         object = new Replica(this.feed, this.fold, this.fold.reader(this.feed.book, this.name, key));
         this.#objects.set(key, object);
       }
       await object.open();
-      if (object.closed) {
-        if (this.feed.fault !== undefined) throw this.feed.fault;
-        // It was pushed out while it was read.
-        continue;
-      }
+      // Or it was pushed out while it was read.
+      if (object.closed) continue;
       this.#objects.set(key, object);
       return object;
     }
@@ -174,10 +175,11 @@ export class StoredCollection {
     for (const watcher of this.watchers) watcher.changed(part, place);
   }
 
-  close(): void {
+  close(reason: Error): void {
+    this.#reason = reason;
     this.#objects.clear();
-    this.keys.close();
-    this.definitions.close();
+    this.keys.close(reason);
+    this.definitions.close(reason);
   }
 
   async #loadDefinitions(upTo: SeqNum, oldest: SeqNum): Promise<Version<ReadonlySet<string>>[]> {
@@ -195,19 +197,32 @@ export class StoredCollection {
   }
 
   async #loadKeys(upTo: SeqNum, oldest: SeqNum): Promise<Version<KeysState>[]> {
+    for (;;) {
+      try {
+        return await this.#readKeys(upTo, oldest);
+      } catch (error) {
+        // A newer checkpoint covers what has been trimmed meanwhile.
+        if (!isTrimmed(error)) throw error;
+      }
+    }
+  }
+
+  async #readKeys(upTo: SeqNum, oldest: SeqNum): Promise<Version<KeysState>[]> {
     const { book } = this.feed;
     const origin = await loadKeys(book, this.name);
     let version: Version<KeysState> = { seqnum: origin.covered, state: origin.state };
     const versions = [version];
     if (origin.covered > oldest) {
-      const fault = new Error(
+      const fault = new LogError(
+        "LOG_TRIMMED",
         `the keys of "${this.name}" are not known any more as of ${oldest}, before ${origin.covered}`,
+        { retryable: true, trimPoint: origin.covered },
       );
       versions.unshift({ seqnum: 0, state: emptyKeys(), fault });
     }
     const tag = collectionTag(this.name);
-    const from = origin.covered === 0 ? 0 : origin.covered + 1;
-    for await (const record of book.read({ tag, from, to: upTo })) {
+    // Not from 0: then what is trimmed would be left out without a word.
+    for await (const record of book.read({ tag, from: origin.covered + 1, to: upTo })) {
       for (const part of storeParts(decodeCommit(record.data), record.tags)) {
         if (part.collection !== this.name) continue;
         const kept = record.seqnum > oldest && version.seqnum < record.seqnum;

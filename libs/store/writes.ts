@@ -137,6 +137,8 @@ export class Writes<T> {
       for (const edit of edits) edit.resolve(edit.give(edit.result, at.position));
       return true;
     }
+    // An index may have been defined meanwhile.
+    if (!handle.isOpen) return false;
     const commit = new Commit();
     const { keys } = handle;
     handle.addChange(commit, draft, keys, at, keys === undefined ? undefined : new Claims([key]));
