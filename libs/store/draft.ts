@@ -108,7 +108,8 @@ export class Draft<T> {
   update(recipe: Recipe<T>, options: UpdateOptions<T> | undefined): T | Promise<T> {
     const given = options?.expiresIn;
     const expiresIn = given === undefined || given === null ? given : toMs("expiresIn", given);
-    const from = this.value ?? (options?.initial === undefined ? undefined : copyOf(options.initial));
+    let from = this.value;
+    if (from === undefined && options?.initial !== undefined) from = copyOf(options.initial);
     if (from === undefined) throw new StoreNotFoundError(this.collection, this.key);
     const [value, patches] = run(recipe, from);
     const checked = this.#shape.check(value, this.key);
@@ -186,8 +187,9 @@ function pathOf({ path }: Patch): string {
 
 /** Patches name members of a Set and keys of a Map themselves: objects among those are others once they have been in the log. */
 function keepsIdentity(value: unknown, { path, value: member }: Patch): boolean {
-  // Nor does immer apply patches inside of a property with this name.
+  // Nor does immer apply patches inside of a property "constructor", or of a key of a Map that is no string or number.
   if (path.some((step) => (typeof step === "object" && step !== null) || step === "constructor")) return false;
+  if (path.slice(0, -1).some((step) => typeof step !== "string" && typeof step !== "number")) return false;
   if (typeof member !== "object" || member === null) return true;
   let at = value;
   for (const step of path.slice(0, -1)) {
