@@ -164,11 +164,21 @@ export class Share<T> implements ObjectsShare<T> {
   #prepare(changed: readonly Draft<T>[], commit: Commit, names: string[]): void {
     const { stored, keys } = this.#handle;
     const known = keys === undefined ? undefined : this.#keys();
+    const others = names.length === 0 ? undefined : new Set(names);
     const claims = known === undefined ? undefined : new Claims(changed.map(({ key }) => key));
     for (const draft of changed) {
       this.#handle.addChange(commit, draft, known, this.#view, claims);
-      names.push(objectTag(this.#handle.name, draft.key));
+      const tag = objectTag(this.#handle.name, draft.key);
+      if (others?.has(tag) === true) throw this.#twoHandles(draft.key);
+      names.push(tag);
     }
+  }
+
+  /** Each handle has its own version of values and its own indexes: what one has written is not for the other to go on from. */
+  #twoHandles(key: string): TypeError {
+    return new TypeError(
+      `a transaction writes "${key}" of "${this.#handle.name}" through two handles; use one of them`,
+    );
   }
 
   guard(commit: Commit): void {
