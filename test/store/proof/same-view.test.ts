@@ -121,6 +121,44 @@ describe("K1 what is seen at a position", () => {
     assert.equal((await first.get("a"))!.n, 0);
   });
 
+  it("stays the same while changes come, of which some change no key", async () => {
+    await using log = await openLog("memory:");
+    await using store = new BokiStore(log.book("b"));
+    const items = store.collection<Item>("items", { indexes });
+    await items.put("a", { n: 0, list: [] });
+    await store.snapshot(async (at) => {
+      await items.update("a", (draft) => void (draft.list = [1]));
+      await items.put("b", { n: 0, list: [] });
+      const keys: string[] = [];
+      for await (const key of at.keys(items)) keys.push(key);
+      assert.deepEqual(keys, ["a"]);
+      assert.equal((await at.find(items, "n", 0)).length, 1);
+    });
+  });
+
+  it("is the object's own, though the record before has changed others too", async () => {
+    const url = `memory:same-${process.pid}-${++names}`;
+    await using log = await openLog(url);
+    await using store = new BokiStore(log.book("b"));
+    const items = store.collection<Item>("items");
+    const long = Array.from({ length: 1000 }, (_, i) => i);
+    for (const key of keys) await items.put(key, { n: keys.indexOf(key) * 100, list: long });
+    for (let i = 0; i < 8; i++) {
+      await store.transaction(async (tx) => {
+        for (const key of keys) await tx.update(items, key, (draft) => void draft.n++);
+      });
+    }
+    // Each reads an object that is closed there, and leaves what it found beside the record.
+    for (const key of [...keys, ...keys]) {
+      const reader = await openLog(url);
+      await using readerStore = new BokiStore(reader.book("b"));
+      const { n } = (await readerStore.collection<Item>("items").get(key))!;
+      assert.equal(n, keys.indexOf(key) * 100 + 8, key);
+      await readerStore.close();
+      await reader.close();
+    }
+  });
+
   it("is where a session was, for one that is opened with it", async () => {
     const url = `memory:same-${process.pid}-${++names}`;
     const log = await openLog(url);
