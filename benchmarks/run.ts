@@ -6,8 +6,9 @@ import { alternate, Measurements } from "./harness/measure.js";
 import { commit, machine, picture, type Report, text } from "./harness/report.js";
 import type { Suite } from "./harness/suite.js";
 import { logSuite } from "./suites/log.js";
+import { storeSuite } from "./suites/store.js";
 
-const suites: readonly Suite[] = [logSuite];
+const suites: readonly Suite[] = [logSuite, storeSuite];
 const usage = `usage: npm run bench -- SUITE [--quick] [--json FILE]\n\nsuites: ${suites.map(({ name }) => name).join(", ")}`;
 
 async function main(): Promise<number> {
@@ -60,7 +61,7 @@ async function main(): Promise<number> {
     mkdirSync(dirname(json), { recursive: true });
     writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
     const svg = `${json.replace(/\.json$/, "")}.svg`;
-    writeFileSync(svg, picture(report));
+    writeFileSync(svg, picture(report, suite.unit));
     console.log(`${text(report, suite.about)}\n\n${json}\n${svg}`);
     return 0;
   } finally {
@@ -68,7 +69,10 @@ async function main(): Promise<number> {
   }
 }
 
-process.exitCode = await main().catch((error: unknown) => {
-  console.error(error instanceof TypeError && "code" in error ? `${error.message}\n${usage}` : error);
-  return 2;
-});
+// After a fault there are servers and connections that would keep it going.
+process.exit(
+  await main().catch((error: unknown) => {
+    console.error(error instanceof TypeError && "code" in error ? `${error.message}\n${usage}` : error);
+    return 2;
+  }),
+);

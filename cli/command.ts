@@ -4,12 +4,11 @@
  * A command is an async function of its run and its arguments. What it throws decides the exit code; a log that was opened is
  * closed in good order first, also after Ctrl-C.
  */
-import { createReadStream, readdirSync } from "node:fs";
+import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
 import { addAbortSignal, type Readable } from "node:stream";
-import { fileURLToPath } from "node:url";
 import { Command } from "commander";
-import { LogError, openLog, type Log } from "../core/index.js";
+import { openLog, type Log } from "../core/index.js";
 import { exitCodeHelp, exitCodeOf, Interruption, messageOf, UsageError } from "./exit.js";
 import { Output } from "./output.js";
 
@@ -51,10 +50,9 @@ export class Run {
     this.#input?.destroy();
   }
 
-  /** Opens a log. One that is not there is made only where the command is to begin one. */
+  /** Opens a log. One that is not there is made only where the command is to begin one: a name may be mistyped. */
   async open(place: string, options: { readonly create?: boolean } = {}): Promise<Log> {
-    const url = options.create === true ? urlOf(place) : existing(place);
-    const log = await openLog(url, { signal: this.signal });
+    const log = await openLog(urlOf(place), { create: options.create === true, signal: this.signal });
     if (log.recovered !== undefined) {
       const { bytes, position } = log.recovered;
       this.note(`${bytes} bytes torn by a crash, never acknowledged, were cut off; the log goes on at ${position}`);
@@ -64,28 +62,13 @@ export class Run {
 }
 
 /** The url of what the user gave as LOG: a url, or the path of a folder. */
-function urlOf(place: string): string {
+export function urlOf(place: string): string {
   if (place === "") throw new UsageError("LOG is empty; give the folder of a log, such as ./data");
   // One letter is a drive of Windows.
   if (!/^[a-z][a-z0-9+.-]+:/i.test(place)) return `file:${resolve(place)}`;
   if (place.startsWith("memory:"))
     throw new UsageError(`${place} would end with this command; give the folder of a log, such as ./data`);
   return place;
-}
-
-/** The url of a log that is there: a mistyped name must not leave a new, empty log behind. */
-export function existing(place: string): string {
-  const url = urlOf(place);
-  // Without a folder, the opening tells what to write.
-  if (!url.startsWith("file:") || url === "file:") return url;
-  const folder = url.startsWith("file:///") ? fileURLToPath(url) : resolve(url.slice("file:".length));
-  try {
-    if (readdirSync(folder).some((name) => name.endsWith(".log"))) return url;
-  } catch (error) {
-    // What else is wrong with it, the opening tells.
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") return url;
-  }
-  throw new LogError("LOG_NOT_A_LOG", `there is no log in ${folder}; mind the spelling, or begin one with boki append`);
 }
 
 /** A command with its arguments as written in its help, such as `"read <log>"`. */

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { repair } from "../core/index.js";
 import { jsonOption } from "./arguments.js";
-import { action, command, existing, type Run } from "./command.js";
+import { action, command, type Run, urlOf } from "./command.js";
 import { Refusal } from "./exit.js";
 import { progress } from "./progress.js";
 
@@ -20,7 +20,7 @@ export function repairCommand(): Command {
 
 async function repairLog(run: Run, place: string, { json }: { readonly json?: true }): Promise<void> {
   using bar = progress("repair");
-  const { kept, lost } = await repair(existing(place), { signal: run.signal, onProgress: (at) => bar.update(at) });
+  const { kept, lost } = await repair(urlOf(place), { signal: run.signal, onProgress: (at) => bar.update(at) });
   bar.stop();
   if (json) await run.out.json({ kept, lost });
   else {

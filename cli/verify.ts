@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { verify } from "../core/index.js";
 import { jsonOption } from "./arguments.js";
-import { action, command, existing, type Run } from "./command.js";
+import { action, command, type Run, urlOf } from "./command.js";
 import { Refusal } from "./exit.js";
 import { progress } from "./progress.js";
 
@@ -16,14 +16,16 @@ export function verifyCommand(): Command {
 
 async function verifyLog(run: Run, place: string, { json }: { readonly json?: true }): Promise<void> {
   using bar = progress("verify");
-  const found = await verify(existing(place), { signal: run.signal, onProgress: (at) => bar.update(at) });
+  const found = await verify(urlOf(place), { signal: run.signal, onProgress: (at) => bar.update(at) });
   bar.stop();
   if (json) await run.out.json(found);
   else {
     for (const { file, offset, position, what } of found.damage) {
-      await run.out.line(`${file} at byte ${offset}, position ${position}: ${what}`);
+      const at = position === undefined ? "" : `, position ${position}`;
+      await run.out.line(`${file} at byte ${offset}${at}: ${what}`);
     }
-    const state = found.ok ? "nothing is damaged" : `${found.damage.length} places are damaged`;
+    const places = found.damage.filter(({ harmless }) => !harmless).length;
+    const state = found.ok ? "nothing is damaged" : `${places} places are damaged`;
     await run.out.line(`${found.records} records, ${found.bytes} bytes: ${state}`);
   }
   if (!found.ok)

@@ -7,7 +7,7 @@
 import { randomUUID } from "node:crypto";
 import { realpath } from "node:fs/promises";
 import { orAborted } from "./abort.js";
-import { checkBytes, checkOptions, checkSignal, show } from "./check.js";
+import { checkBoolean, checkBytes, checkOptions, checkSignal, show } from "./check.js";
 import { Engine } from "./engine/engine.js";
 import { abortedError, LogError } from "./errors.js";
 import { defaultAuxBytes, defaultCacheBytes } from "./limits.js";
@@ -23,6 +23,7 @@ import type { Log, OpenOptions } from "./types.js";
 import { filePath } from "./url.js";
 
 const optionNames = new Set([
+  "create",
   "durability",
   "io",
   "cacheBytes",
@@ -35,10 +36,14 @@ const optionNames = new Set([
 ]);
 
 /** What makes two openings of one log differ. */
-type Settings = { readonly [K in keyof Omit<OpenOptions, "session" | "signal">]-?: NonNullable<OpenOptions[K]> };
+type Settings = {
+  readonly [K in keyof Omit<OpenOptions, "create" | "session" | "signal">]-?: NonNullable<OpenOptions[K]>;
+};
 
 interface Shared {
   readonly settings: Settings;
+  /** It does not fail for want of a log. */
+  creates: boolean;
   readonly engine: Promise<Engine>;
   sessions: number;
   /** Set while the last session closes: the next opening waits for it. */
@@ -63,7 +68,7 @@ const registry: Registry = ((globalThis as { [registryKey]?: Registry })[registr
 let privateLogs = 0;
 
 /**
- * Opens a log, made where there is none.
+ * Opens a log, made where there is none, unless `create` is false.
  *
  * `memory:` is a private log in memory, `memory:NAME` one that this process shares; `file:DIR` is a folder (a path as
  * written), `file:///DIR` a URL. One process owns a folder at a time.
@@ -73,7 +78,7 @@ let privateLogs = 0;
  */
 export async function openLog(url: string, options: OpenOptions = {}): Promise<Log> {
   const settings = checkSettings(options);
-  const { signal } = options;
+  const { signal, create = true } = options;
   if (signal?.aborted === true) throw abortedError(signal);
   const place = await parse(url, settings.disk);
   if (place.scheme === "memory" && options.durability !== undefined) {
@@ -84,15 +89,25 @@ export async function openLog(url: string, options: OpenOptions = {}): Promise<L
   if (place.scheme === "memory" && options.disk !== undefined) {
     throw new TypeError(`disk is not for ${url}, which needs none; leave it away or use file:DIR`);
   }
+  if (place.scheme === "memory" && options.create !== undefined) {
+    throw new TypeError(`create is not for ${url}, which is made with the process; leave it away or use file:DIR`);
+  }
   for (;;) {
     const shared = registry.open.get(place.key);
     if (shared?.closing !== undefined) {
       await shared.closing.catch(() => undefined);
+    } else if (shared !== undefined && create && !shared.creates) {
+      // Whether it fails for want of a log is not our matter.
+      shared.creates = await shared.engine.then(
+        () => true,
+        () => false,
+      );
     } else if (shared !== undefined) {
       refuseDifferent(url, shared.settings, settings);
       return join(url, place.key, shared, options);
     } else {
-      const made: Shared = { settings, engine: start(place, settings), sessions: 0, closing: undefined };
+      const engine = start(place, settings, create);
+      const made: Shared = { settings, creates: create, engine, sessions: 0, closing: undefined };
       registry.open.set(place.key, made);
       return join(url, place.key, made, options);
     }
@@ -167,8 +182,8 @@ function diskName(disk: Disk): string {
   return name;
 }
 
-async function start(place: Place, settings: Settings): Promise<Engine> {
-  const loglet = await openLoglet(place, settings);
+async function start(place: Place, settings: Settings, create: boolean): Promise<Engine> {
+  const loglet = await openLoglet(place, settings, create);
   try {
     return await Engine.start(loglet, settings);
   } catch (error) {
@@ -178,9 +193,9 @@ async function start(place: Place, settings: Settings): Promise<Engine> {
   }
 }
 
-async function openLoglet({ scheme, name }: Place, settings: Settings): Promise<Loglet> {
+async function openLoglet({ scheme, name }: Place, settings: Settings, create: boolean): Promise<Loglet> {
   const { clock, random, disk, durability, io } = settings;
-  if (scheme === "file") return FileLoglet.open(name, { durability, io, clock, random, disk });
+  if (scheme === "file") return FileLoglet.open(name, { create, durability, io, clock, random, disk });
   if (name === "") return MemoryLoglet.create({ clock, random });
   let loglet = registry.memory.get(name);
   if (loglet === undefined) registry.memory.set(name, (loglet = MemoryLoglet.create({ clock, random })));
@@ -197,6 +212,7 @@ function checkSettings(options: OpenOptions): Settings {
     clock = systemClock,
     random = systemRandom,
     disk = realDisk,
+    create,
     session,
     signal,
   } = options;
@@ -206,6 +222,7 @@ function checkSettings(options: OpenOptions): Settings {
     throw new TypeError(`io must be "main", "worker" or "auto", not ${show(io)}`);
   checkBytes("cacheBytes", cacheBytes);
   checkBytes("auxBytes", auxBytes);
+  checkBoolean("create", create);
   checkSignal("signal", signal);
   if (
     typeof clock.now !== "function" ||

@@ -238,7 +238,8 @@ const done: IteratorResult<never> = { done: true, value: undefined };
 class Iteration implements AsyncIterableIterator<LogRecord | RecordHead> {
   readonly #reader: Reader;
   readonly #options: Read;
-  readonly #stop = new AbortController();
+  /** Ends the wait that it is parked in. */
+  #stop: AbortController | undefined;
   #started = false;
   #ended = false;
   /** The next position to look at, and the last one to give. */
@@ -274,8 +275,7 @@ class Iteration implements AsyncIterableIterator<LogRecord | RecordHead> {
 
   return(): Promise<IteratorResult<never>> {
     this.#ended = true;
-    // An abort costs as much as ten reads.
-    if (this.#parked !== undefined) this.#stop.abort();
+    this.#stop?.abort();
     return Promise.resolve(done);
   }
 
@@ -320,7 +320,8 @@ class Iteration implements AsyncIterableIterator<LogRecord | RecordHead> {
   /** Waits until there is a record, or `to` has been passed by any entry; then goes on. */
   #park(): Promise<IteratorResult<LogRecord | RecordHead>> {
     const { tag, to, signal } = this.#options;
-    const stop = signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]);
+    const own = (this.#stop = new AbortController()).signal;
+    const stop = signal === undefined ? own : AbortSignal.any([signal, own]);
     const ready = (first: SeqNum): true | undefined => {
       this.#cursor = Math.max(this.#cursor, first);
       return this.#reader.next(tag, this.#cursor) > 0 || this.#reader.applied >= this.#last ? true : undefined;
@@ -329,7 +330,7 @@ class Iteration implements AsyncIterableIterator<LogRecord | RecordHead> {
     this.#parked = wait;
     return wait.then(
       () => {
-        this.#parked = undefined;
+        this.#parked = this.#stop = undefined;
         return this.next();
       },
       (error: unknown) => {

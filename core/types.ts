@@ -24,6 +24,8 @@ export interface Clock {
 }
 
 export interface OpenOptions {
+  /** Whether a log is made where there is none; without, that is `LOG_NOT_A_LOG`. Default true. Only for `file:`. */
+  readonly create?: boolean | undefined;
   /** Default `"disk"`. Only for `file:`. */
   readonly durability?: Exclude<Durability, "memory"> | undefined;
   /** Where fdatasync runs: in the calling thread, in Node's thread pool, or (default) chosen by its measured time. */
@@ -286,10 +288,12 @@ export interface Damage {
   /** The first seqnum that it concerns, where there is one. */
   readonly position: SeqNum | undefined;
   readonly what: string;
+  /** It costs time and nothing else: what is there is made of the records, as a table of theirs. A loss of power may tear it. */
+  readonly harmless: boolean;
 }
 
 export interface Verified {
-  /** There is no damage. */
+  /** There is no damage but what is harmless. */
   readonly ok: boolean;
   /** Records that can be read. */
   readonly records: number;

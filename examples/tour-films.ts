@@ -10,6 +10,8 @@ export interface Film {
   readonly "Creative Type": string | null;
   readonly "MPAA Rating": string | null;
   readonly "IMDB Rating": number | null;
+  /** In dollars. */
+  readonly "Worldwide Gross": number | null;
   readonly Distributor: string | null;
   readonly Director: string | null;
   readonly Source: string | null;

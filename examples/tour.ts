@@ -1,5 +1,5 @@
 /**
- * A tour of the log on real input: append, find, lose a race, survive a kill. `npm start` runs it.
+ * A tour of the log on real input: append, find, lose a race, survive a kill, change objects. `npm start` runs it.
  *
  * The log is kept in the folder ./data and may be toured again: each run has books of its own.
  */
@@ -9,6 +9,7 @@ import { bold, count, dim, figures, good, heading, line, yellow } from "./termin
 import { appendUntilKilled, inspect } from "./tour-crash.js";
 import { appendRate, readRate } from "./tour-figures.js";
 import { loadFilms, tagsOf, titleOf, yearOf, type Film } from "./tour-films.js";
+import { showObjects } from "./tour-objects.js";
 
 const url = "file:./data";
 const interrupted = new AbortController();
@@ -129,7 +130,7 @@ async function survive(bookName: string): Promise<Log> {
 }
 
 async function measure(log: Log, films: string, filmsMs: number): Promise<void> {
-  heading("5. Figures of this run");
+  heading("6. Figures of this run");
   const scratch = log.book("tour-figures");
   const one = await appendRate(scratch, 1, 2_000, signal);
   const many = await appendRate(scratch, 1_024, 20_000, signal);
@@ -156,21 +157,24 @@ async function tour(): Promise<void> {
   let log = await openLog(url, { signal });
   try {
     const run = await takeRunNumber(log);
-    const books = { films: `films-${run}`, orders: `orders-${run}` };
+    const books = { films: `films-${run}`, orders: `orders-${run}`, objects: `objects-${run}` };
     line(
-      `Run ${run} in the folder ./data, books ${books.films} and ${books.orders}. Earlier runs stay; delete ./data to begin anew.`,
+      `Run ${run} in the folder ./data, books ${Object.values(books).join(", ")}. Earlier runs stay; delete ./data to begin anew.`,
     );
     const filmsMs = await appendFilms(log.book(books.films));
     await findFilms(log.book(books.films));
     await loseRace(log.book(books.films));
     await log.close();
     log = await survive(books.orders);
+    await showObjects(log.book(books.objects), signal);
     await measure(log, books.films, filmsMs);
   } finally {
     await log.close();
   }
-  heading("What you would write");
-  for (const text of (await readmeExample()).trimEnd().split("\n")) line(text);
+  for (const [title, place] of [["What you would write", 0] as const, ["And with objects", 2] as const]) {
+    heading(title);
+    for (const text of (await readmeExample(place)).trimEnd().split("\n")) line(text);
+  }
   line();
 }
 

@@ -10,8 +10,8 @@ import type { Feed } from "./feed.js";
 
 export class Commit {
   readonly parts: Part[] = [];
-  readonly #tags: string[] = [];
-  readonly #unless: Condition[] = [];
+  #tags: string[] = [];
+  #unless: Condition[] = [];
 
   /** Its record carries the tag; one that is named twice counts once. */
   tag(tag: string): void {
@@ -30,11 +30,15 @@ export class Commit {
   async append(feed: Feed, signal?: AbortSignal): Promise<AppendResult> {
     const { book } = feed;
     const data = encodeCommit(this.parts);
-    this.#checkSize(data.length, book.log.limits.recordBytes, book.log.limits.conditionsPerRecord);
+    const { recordBytes, conditionsPerRecord } = book.log.limits;
+    this.#compact(conditionsPerRecord);
+    this.#checkSize(data.length, recordBytes, conditionsPerRecord);
     feed.commits.set(data, this.parts);
     let result: AppendResult;
     try {
       result = await book.append(data, { tags: this.#tags, unless: this.#unless, signal });
+    } catch (error) {
+      throw asTooLarge(error);
     } finally {
       feed.commits.delete(data);
     }
@@ -42,6 +46,15 @@ export class Commit {
     const reached = feed.reached(result.seqnum);
     if (reached !== undefined) await reached;
     return result;
+  }
+
+  /** The log leaves out what is repeated, but only behind the count: above `max`, it is left out here. */
+  #compact(max: number): void {
+    if (this.#tags.length > max) this.#tags = [...new Set(this.#tags)];
+    if (this.#unless.length <= max) return;
+    const lowest = new Map<string, SeqNum>();
+    for (const { tag, after } of this.#unless) lowest.set(tag, Math.min(after, lowest.get(tag) ?? after));
+    this.#unless = Array.from(lowest, ([tag, after]) => ({ tag, after }));
   }
 
   #checkSize(bytes: number, bytesMax: number, countMax: number): void {
@@ -61,4 +74,17 @@ export class Commit {
       );
     }
   }
+}
+
+/** What is left for `append` to find out of range: the bytes of tags and conditions together. */
+function asTooLarge(error: unknown): unknown {
+  if (!(error instanceof RangeError)) return error;
+  return new LogError(
+    "LOG_TOO_LARGE",
+    `a commit is too large: ${error.message}; read and change fewer objects at once`,
+    {
+      outcome: "none",
+      cause: error,
+    },
+  );
 }

@@ -1,4 +1,5 @@
 /** What a store answers when it cannot do what it was asked for. Every code has a heading in docs/errors.md. */
+import { LogError } from "../core/index.js";
 
 export type StoreErrorCode =
   | "STORE_CONFLICT"
@@ -90,4 +91,18 @@ export function versionError(collection: string, found: number, known: number): 
 
 export function storeClosedError(): StoreError {
   return new StoreError("STORE_CLOSED", "the store is closed; make a new BokiStore");
+}
+
+/** Others have trimmed what is read at a position meanwhile. A transaction runs again then, a snapshot has to be taken anew. */
+export class OutdatedError extends LogError {
+  constructor(collection: string, position: number, cause: Error) {
+    super(
+      "LOG_TRIMMED",
+      `"${collection}" is not retained as it was at ${position}; read it anew, or retain it longer`,
+      {
+        retryable: true,
+        cause,
+      },
+    );
+  }
 }

@@ -42,7 +42,6 @@ export class Replica<S, P> implements Keeper {
   #opening: Promise<void> | undefined;
   #pending: { readonly part: P; readonly place: Place }[] | undefined;
   #closed = false;
-  #reason: Error | undefined;
 
   constructor(feed: Feed, fold: Fold<S, P>, load: Load<S>) {
     this.#feed = feed;
@@ -70,10 +69,9 @@ export class Replica<S, P> implements Keeper {
     throw new Error(`no version at ${position} is kept; the view was closed`);
   }
 
-  /** Resolves when open. A replica that was closed meanwhile stays closed. Rejects when the feed has ended, and with the reason of `close`. */
+  /** Resolves when open. A replica that was closed meanwhile stays closed. Rejects when the feed has ended. */
   open(): Promise<void> {
-    const fault = this.#feed.fault ?? this.#reason;
-    if (fault !== undefined) return Promise.reject(fault);
+    if (this.#feed.fault !== undefined) return Promise.reject(this.#feed.fault);
     return (this.#opening ??= this.#open());
   }
 
@@ -121,9 +119,8 @@ export class Replica<S, P> implements Keeper {
     this.#older.shift();
   }
 
-  close(reason?: Error): void {
+  close(): void {
     this.#closed = true;
-    this.#reason = reason;
     this.#current = undefined;
     this.#pending = undefined;
     this.#older = [];

@@ -10,9 +10,9 @@
  * Libraries take part through `Participant`; they know the transaction, it does not know them.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { abortedError, onAbort, type LogBook, type SeqNum } from "../core/index.js";
+import { abortedError, checkOptions, onAbort, show, type LogBook, type SeqNum } from "../core/index.js";
 import { Commit } from "./commit.js";
-import { StoreConflictError } from "./errors.js";
+import { OutdatedError, StoreConflictError } from "./errors.js";
 import { Feed } from "./feed.js";
 import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions } from "./objects.js";
 import type { View } from "./views.js";
@@ -77,7 +77,7 @@ export class Transaction {
 
   /** The value of an object, frozen; undefined where there is none. */
   get<T>(objects: TransactionalObjects<T>, key: string): Promise<T | undefined> {
-    return this.#track(() => objects[join](this).get(key), false);
+    return this.#track(() => this.#of(objects).get(key), false);
   }
 
   async has<T>(objects: TransactionalObjects<T>, key: string): Promise<boolean> {
@@ -85,37 +85,44 @@ export class Transaction {
   }
 
   /** Values in the order of the keys, undefined where there is none. */
-  getAll<T>(objects: TransactionalObjects<T>, keys: readonly string[]): Promise<(T | undefined)[]> {
-    return Promise.all(keys.map((key) => this.get(objects, key)));
+  async getAll<T>(objects: TransactionalObjects<T>, keys: readonly string[]): Promise<(T | undefined)[]> {
+    if (!Array.isArray(keys)) throw new TypeError(`getAll takes an array of keys, not ${show(keys)}`);
+    return Promise.all((keys as readonly string[]).map((key) => this.get(objects, key)));
   }
 
   put<T>(objects: TransactionalObjects<T>, key: string, value: T, options?: PutOptions): Promise<void> {
-    return this.#track(() => objects[join](this).put(key, value, options));
+    return this.#track(() => this.#of(objects).put(key, value, options));
   }
 
   /** Changes an object by an immer recipe. Gives the new value. `STORE_NOT_FOUND` where there is none and no `initial`. */
   update<T>(objects: TransactionalObjects<T>, key: string, recipe: Recipe<T>, options?: UpdateOptions<T>): Promise<T> {
-    return this.#track(() => objects[join](this).update(key, recipe, options));
+    return this.#track(() => this.#of(objects).update(key, recipe, options));
   }
 
   delete<T>(objects: TransactionalObjects<T>, key: string): Promise<void> {
-    return this.#track(() => objects[join](this).delete(key));
+    return this.#track(() => this.#of(objects).delete(key));
   }
 
   /** Objects with an entry in an index, in the order of their keys. */
   find<T>(objects: TransactionalObjects<T>, index: string, value: IndexValue): Promise<Found<T>[]> {
-    return this.#track(() => objects[join](this).find(index, value), false);
+    return this.#track(() => this.#of(objects).find(index, value), false);
   }
 
   /** Objects in the order of their keys, with what this transaction has written. */
   scan<T>(objects: TransactionalObjects<T>, options?: ScanOptions): AsyncIterableIterator<Found<T>> {
     this.#check();
-    return objects[join](this).scan(options);
+    return this.#of(objects).scan(options);
   }
 
   keys<T>(objects: TransactionalObjects<T>, options?: ScanOptions): AsyncIterableIterator<string> {
     this.#check();
-    return objects[join](this).keys(options);
+    return this.#of(objects).keys(options);
+  }
+
+  #of<T>(objects: TransactionalObjects<T>): ObjectsShare<T> {
+    if (typeof objects?.[join] !== "function")
+      throw new TypeError(`a transaction works on a collection of a BokiStore, not on ${show(objects)}`);
+    return objects[join](this);
   }
 
   /** For participants: the share of `owner`, made when it is used for the first time. */
@@ -130,6 +137,10 @@ export class Transaction {
     const share = make();
     this.#shares.set(owner, share);
     return share;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
   }
 
   #check(): void {
@@ -188,6 +199,7 @@ export class Transaction {
   }
 }
 
+const transactionOptions = new Set(["signal", "attempts"]);
 const attemptsMax = 50;
 /** Runs without a wait before them; then waits double from the first to the last, ms. */
 const hastyAttempts = 4;
@@ -199,7 +211,8 @@ let running: AsyncLocalStorage<Transaction> | undefined;
 
 /** Whether the code that asks runs inside a transaction. */
 export function isInTransaction(): boolean {
-  return running?.getStore() !== undefined;
+  // What a transaction has started may go on after its end.
+  return running?.getStore()?.ended === false;
 }
 
 /**
@@ -211,10 +224,15 @@ export function isInTransaction(): boolean {
 export async function transaction<T>(
   book: LogBook,
   body: (tx: Transaction) => Promise<T> | T,
-  { signal, attempts = attemptsMax }: TransactionOptions = {},
+  options: TransactionOptions = {},
 ): Promise<T> {
+  if (typeof body !== "function") throw new TypeError(`transaction takes a function, not ${show(body)}`);
+  checkOptions("transaction", options, transactionOptions);
+  const { signal, attempts = attemptsMax } = options;
+  if (!(Number.isInteger(attempts) && attempts > 0))
+    throw new RangeError(`attempts must be a whole number from 1 on, not ${show(attempts)}`);
   running ??= new AsyncLocalStorage<Transaction>();
-  if (running.getStore() !== undefined) {
+  if (isInTransaction()) {
     throw new TypeError("a transaction inside a transaction; hand the `tx` of the outer one to the function instead");
   }
   const feed = await Feed.running(book);
@@ -254,7 +272,6 @@ class Attempt<T> {
       const result = await running.run(tx, body, tx);
       if (tx.isBusy) await tx.settle();
       tx.close();
-      if (tx.view.isTrimmed === true) return await this.#again(signal);
       const commit = new Commit();
       const names: string[] = [];
       for (const share of tx.shares) {
@@ -270,18 +287,13 @@ class Attempt<T> {
       return { ok: false, names: [...new Set([...names, appended.conflict.tag])] };
     } catch (error) {
       await tx.settle();
-      if (tx.view.isTrimmed === true) return await this.#again(signal);
-      throw error;
+      if (!(error instanceof OutdatedError)) throw error;
+      await feed.sync(signal);
+      return { ok: false, names: this.#held };
     } finally {
       tx.end();
       feed.turns.give(this.#held);
     }
-  }
-
-  /** What it wanted to read has been trimmed: it runs again where there is something newer. */
-  async #again(signal: AbortSignal | undefined): Promise<Outcome<T>> {
-    await this.#feed.sync(signal);
-    return { ok: false, names: this.#held };
   }
 
   /** Whether it is known already that the commit would be refused. If not, it has the turn of all `names`. */

@@ -11,8 +11,6 @@ export interface View {
   readonly position: SeqNum;
   /** Log time there, ms. */
   readonly time: number;
-  /** Somebody else has trimmed what was wanted there: who reads must begin again. */
-  isTrimmed?: boolean;
 }
 
 /** Something that keeps what it was. */

@@ -1,6 +1,8 @@
 /** What a user may put under a log: a clock, a source of chance, a disk. */
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { openLog } from "../core/index.js";
 import { FaultDisk, randomSource, VirtualClock } from "../core/testing.js";
 import type { Clock, OpenOptions } from "../core/types.js";
@@ -61,6 +63,58 @@ describe("a disk under a log", () => {
       name: "TypeError",
       message: /disk is not for/,
     });
+  });
+});
+
+describe("a log that must be there (create: false)", () => {
+  it("is LOG_NOT_A_LOG where there is none, with folder and remedy, and nothing is made", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "boki-create-"));
+    const refused = { code: "LOG_NOT_A_LOG", message: /no log in .*boki-create-.*spelling/ };
+    try {
+      for (const place of [join(folder, "absent", "log"), folder]) {
+        await assert.rejects(openLog(`file:${place}`, { create: false }), refused);
+        assert.deepEqual(readdirSync(folder), []);
+      }
+      writeFileSync(join(folder, "notes.txt"), "x");
+      await assert.rejects(openLog(`file:${folder}`, { create: false }), refused);
+      assert.deepEqual(readdirSync(folder), ["notes.txt"]);
+      await assert.rejects(openLog(`file:${join(folder, "notes.txt")}`, { create: false }), { code: "LOG_NOT_A_LOG" });
+      const made = await openLog(`file:${join(folder, "log")}`);
+      await made.book("b").append(one, { tags });
+      const second = await openLog(`file:${join(folder, "log")}`, { create: false });
+      assert.equal(second.id, made.id);
+      await made.close();
+      await second.close();
+      const again = await openLog(`file:${join(folder, "log")}`, { create: false });
+      assert.equal((await again.book("b").readNext())!.text(), "one");
+      await again.close();
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it("stands in nobody's way who opens it at the same time and may make it", async () => {
+    const disk = new FaultDisk();
+    const [refused, made, also] = await Promise.allSettled([
+      openLog("file:/log", { disk, create: false }),
+      openLog("file:/log", { disk }),
+      openLog("file:/log", { disk, create: true }),
+    ]);
+    assert.equal(refused.status, "rejected");
+    assert.ok(made.status === "fulfilled" && also.status === "fulfilled");
+    assert.equal(made.value.id, also.value.id);
+    await made.value.close();
+    await also.value.close();
+  });
+
+  it("is refused as an option of a log in memory, and so is what is neither true nor false", async () => {
+    for (const create of [true, false])
+      await assert.rejects(openLog("memory:", { create }), { name: "TypeError", message: /create is not for memory:/ });
+    for (const create of [null, "no", 0])
+      await assert.rejects(openLog("file:/log", { disk: new FaultDisk(), create } as unknown as OpenOptions), {
+        name: "TypeError",
+        message: /create/,
+      });
   });
 });
 

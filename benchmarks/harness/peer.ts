@@ -6,23 +6,45 @@ import net from "node:net";
 import { join, resolve } from "node:path";
 import type { Appender } from "./workload.js";
 
-/** A system that is compared. */
-export interface Peer {
+/** A system that is compared; `S` is what is asked of it. */
+export interface Peer<S> {
   readonly name: string;
-  /** How many appends are in flight against it. */
-  readonly inFlight: number;
   /** Once, before all rounds. Rejects with `Missing` where it is not to be had. */
-  start(folder: string): Promise<RunningPeer>;
+  start(folder: string): Promise<RunningPeer<S>>;
 }
 
-export interface RunningPeer {
-  /** Empty, for one round. */
-  open(folder: string): Promise<Appender>;
+export interface RunningPeer<S> {
+  /** Empty, or as at the beginning, for one round. */
+  open(folder: string): Promise<S>;
   stop(): Promise<void>;
+}
+
+/** One that appends. */
+export interface AppendPeer extends Peer<Appender> {
+  /** How many appends are in flight against it. */
+  readonly inFlight: number;
 }
 
 /** Not to be had here; the message says what is missing. */
 export class Missing extends Error {}
+
+/** Starts those that are to be had. */
+export async function startPeers<P extends Peer<S>, S>(
+  peers: readonly P[],
+  folder: string,
+  skip: (system: string, why: string) => void,
+): Promise<[P, RunningPeer<S>][]> {
+  const running: [P, RunningPeer<S>][] = [];
+  for (const peer of peers) {
+    try {
+      running.push([peer, await peer.start(folder)]);
+    } catch (error) {
+      if (!(error instanceof Missing)) throw error;
+      skip(peer.name, error.message);
+    }
+  }
+  return running;
+}
 
 const require = createRequire(resolve("benchmarks", "package.json"));
 
@@ -53,9 +75,12 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Starts a server and waits until its port answers; it is stopped by its pid. */
+/** Starts a server and waits until its port answers; it is stopped by its pid, at the latest when this process ends. */
 export async function serve(command: string, args: readonly string[], port: number): Promise<() => Promise<void>> {
   const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"] });
+  const killed = (): void => void child.kill("SIGTERM");
+  process.once("exit", killed);
+  child.once("exit", () => process.removeListener("exit", killed));
   let errors = "";
   child.stderr.on("data", (text) => (errors += String(text)));
   for (let tries = 0; tries < 200; tries++) {

@@ -67,11 +67,11 @@ export function text(report: Report, about: string): string {
   ].join("\n");
 }
 
-/** Rates of appends by case and system, on a logarithmic scale: medians as bars, the spread over rounds as lines. */
-export function picture(report: Report): string {
+/** Rates of one unit by case and system, on a logarithmic scale: medians as bars, the spread over rounds as lines. */
+export function picture(report: Report, unit: string): string {
   use([BarChart, CustomChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer]);
   const rates = report.results.filter(
-    (result) => result.metric === "rate" && result.unit === "records/s" && !result.case.includes(" "),
+    (result) => result.metric === "rate" && result.unit === unit && !result.case.includes(" "),
   );
   const cases = [...new Set(rates.map((result) => result.case))].sort(byNumber);
   const systems = [...new Set(rates.map((result) => result.system))];
@@ -80,14 +80,18 @@ export function picture(report: Report): string {
     animation: false,
     backgroundColor: "#fff",
     title: {
-      text: `${report.suite}: records a second, durable (median, minimum and maximum of rounds)`,
+      text: `${report.suite}: ${unit.replace("/s", " a second")}, durable (median, minimum and maximum of rounds)`,
       left: "center",
       textStyle: { fontSize: 15 },
     },
     legend: { bottom: 0, itemGap: 22, textStyle: { fontSize: 11 }, data: systems },
     grid: { left: 80, right: 20, top: 40, bottom: 60 },
     xAxis: { type: "category", data: cases },
-    yAxis: { type: "log", min: 1000, axisLabel: { formatter: (value: number) => value.toLocaleString("en") } },
+    yAxis: {
+      type: "log",
+      min: 10 ** Math.floor(Math.log10(Math.min(...rates.map(({ median }) => median)))),
+      axisLabel: { formatter: (value: number) => value.toLocaleString("en") },
+    },
     series: systems.flatMap((system, place) => {
       const results = cases.map((name) => rates.find((result) => result.case === name && result.system === system));
       return [
@@ -103,7 +107,7 @@ export function picture(report: Report): string {
             verticalAlign: "middle",
             color: "#fff",
             fontSize: 10,
-            formatter: ({ value }: { value: number | null }) => (value === null ? "" : `${Math.round(value / 1000)}k`),
+            formatter: ({ value }: { value: number | null }) => (value === null ? "" : inThousands(value)),
           },
           data: results.map((result) => result?.median ?? null),
         },
@@ -135,6 +139,10 @@ function spreadLine(count: number, place: number): CustomSeriesOption["renderIte
       style: { stroke: "#222", lineWidth: 1.5 },
     };
   };
+}
+
+function inThousands(value: number): string {
+  return value < 10_000 ? `${(value / 1000).toFixed(1)}k` : `${Math.round(value / 1000)}k`;
 }
 
 function byNumber(a: string, b: string): number {

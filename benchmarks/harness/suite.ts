@@ -3,6 +3,8 @@ import type { RatioOf, Sample, Task } from "./measure.js";
 
 export interface Suite {
   readonly name: string;
+  /** Of the rates that the picture shows, such as "records/s". */
+  readonly unit: string;
   /** What is measured, in a line under the table. */
   readonly about: string;
   run(run: SuiteRun): Promise<Plan>;

@@ -21,10 +21,7 @@ export class Workload {
 
   constructor(random: () => number) {
     this.tags = Array.from({ length: tagCount }, (_, i) => `tag:${i}:`.padEnd(24, "0123456789"));
-    const sums = new Float64Array(tagCount);
-    let sum = 0;
-    for (let i = 0; i < tagCount; i++) sums[i] = sum += 1 / (i + 1);
-    this.#draws = Uint32Array.from({ length: drawn }, () => firstAbove(sums, random() * sum));
+    this.#draws = zipf(tagCount, drawn, random);
     this.#data = Array.from({ length: 64 }, () =>
       Buffer.from(Array.from({ length: recordBytes }, () => random() * 256)),
     );
@@ -41,6 +38,14 @@ export class Workload {
   pair(i: number): [string, string] {
     return [this.tag(2 * i), this.tag(2 * i + 1)];
   }
+}
+
+/** `length` draws out of `count`, the nth as often as 1/n says. */
+export function zipf(count: number, length: number, random: () => number): Uint32Array {
+  const sums = new Float64Array(count);
+  let sum = 0;
+  for (let i = 0; i < count; i++) sums[i] = sum += 1 / (i + 1);
+  return Uint32Array.from({ length }, () => firstAbove(sums, random() * sum));
 }
 
 function firstAbove(sums: Float64Array, value: number): number {
@@ -98,10 +103,10 @@ export async function closedLoop(
   return { ops, ms: total, p50Us: histogram.getValueAtPercentile(50), p99Us: histogram.getValueAtPercentile(99) };
 }
 
-export function samplesOf(name: string, system: string, { ops, ms, p50Us, p99Us }: Latencies): Sample[] {
+export function samplesOf(name: string, system: string, { ops, ms, p50Us, p99Us }: Latencies, unit: string): Sample[] {
   const rate = (ops / ms) * 1000;
   return [
-    { case: name, system, metric: "rate", unit: "records/s", value: rate },
+    { case: name, system, metric: "rate", unit, value: rate },
     { case: name, system, metric: "p50", unit: "us", value: p50Us },
     { case: name, system, metric: "p99", unit: "us", value: p99Us },
     { case: name, system, metric: "p99/p50", unit: "ratio", value: p99Us / p50Us },

@@ -1,6 +1,7 @@
-/** Ourselves: a log in a folder, with the defaults. */
+/** Ourselves: a log in a folder, and objects on it, with the defaults. */
 import { rmSync } from "node:fs";
-import { openLog } from "../../libs/index.js";
+import { BokiStore, type Collection, openLog, type Transaction } from "../../libs/index.js";
+import { type Account, type Accounts, type Bank, totalsOf } from "../harness/accounts.js";
 import type { Appender } from "../harness/workload.js";
 
 /** With `conditional` every append carries a condition that holds. */
@@ -16,6 +17,101 @@ export async function openBoki(folder: string, conditional = false): Promise<App
       : (data, tags) => book.append(data, { tags }),
     count: () => Promise.resolve(log.stats().records),
     bytesPerRecord: () => Math.ceil(log.stats().logBytes / log.stats().records),
+    async close() {
+      await log.close();
+      rmSync(path, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface BokiBank extends Bank {
+  /** A record that a change has written. */
+  records(): AsyncIterable<BankRecord>;
+}
+
+/** What a change appends. */
+export interface BankRecord {
+  readonly data: Uint8Array;
+  readonly tags: readonly string[];
+}
+
+/** Accounts as objects, all of them open. `plain`: changes put whole values instead of running recipes. */
+export async function openBokiBank(folder: string, { keys, values }: Accounts, plain = false): Promise<BokiBank> {
+  const path = `${folder}/boki`;
+  rmSync(path, { recursive: true, force: true });
+  const log = await openLog(`file:${path}`);
+  const book = log.book("bench");
+  const store = new BokiStore(book);
+  const accounts = store.collection<Account>("accounts");
+  await loadAccounts(store, accounts, keys, values);
+  const loaded = await book.tail();
+  const move = plain ? movePlain : moveByRecipes;
+  return {
+    deposit: (key) =>
+      accounts.update(key, (account) => {
+        account.balance += 1;
+        account.changes += 1;
+      }),
+    transfer: (from, to) => store.transaction((tx) => move(tx, accounts, from, to)),
+    totals: async () => totalsOf((await accounts.getAll(keys)).filter((account) => account !== undefined)),
+    records: () => book.read({ from: loaded }),
+    async close() {
+      await store.close();
+      await log.close();
+      rmSync(path, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Five hundred in a transaction. */
+export async function loadAccounts(
+  store: BokiStore,
+  accounts: Collection<Account>,
+  keys: readonly string[],
+  values: readonly Account[],
+): Promise<void> {
+  for (let first = 0; first < keys.length; first += 500) {
+    await store.transaction((tx) => {
+      for (let i = first; i < Math.min(keys.length, first + 500); i++) void tx.put(accounts, keys[i]!, values[i]!);
+    });
+  }
+}
+
+/** Writes need not be awaited: they are through before the commit. */
+function moveByRecipes(tx: Transaction, accounts: Collection<Account>, from: string, to: string): void {
+  void tx.update(accounts, from, (account) => {
+    account.balance -= 1;
+    account.changes += 1;
+  });
+  void tx.update(accounts, to, (account) => {
+    account.balance += 1;
+    account.changes += 1;
+  });
+}
+
+async function movePlain(tx: Transaction, accounts: Collection<Account>, from: string, to: string): Promise<void> {
+  const [a, b] = await tx.getAll(accounts, [from, to]);
+  void tx.put(accounts, from, { ...a!, balance: a!.balance - 1, changes: a!.changes + 1 });
+  void tx.put(accounts, to, { ...b!, balance: b!.balance + 1, changes: b!.changes + 1 });
+}
+
+/** Appends, in a log of its own, what changes have written: the same bytes and tags, and no store. */
+export async function openBankAppender(
+  folder: string,
+  records: readonly BankRecord[],
+): Promise<{ append(i: number): Promise<unknown>; count(): number; close(): Promise<void> }> {
+  const path = `${folder}/boki-append`;
+  rmSync(path, { recursive: true, force: true });
+  const log = await openLog(`file:${path}`);
+  const book = log.book("bench");
+  // As much is there already as where accounts are loaded.
+  await book.appendAll(records);
+  return {
+    append: (i) => {
+      const { data, tags } = records[i % records.length]!;
+      return book.append(data, { tags });
+    },
+    count: () => log.stats().records - records.length,
     async close() {
       await log.close();
       rmSync(path, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 /** LevelDB: one synced batch for all appends that came while the last one was written. */
 import { rmSync } from "node:fs";
-import { client, type Peer } from "../harness/peer.js";
+import { type AppendPeer, client } from "../harness/peer.js";
 import { GroupCommit } from "../harness/workload.js";
 
 interface Operation {
@@ -16,7 +16,7 @@ interface Level {
   close(): Promise<void>;
 }
 
-export const level: Peer = {
+export const level: AppendPeer = {
   name: "classic-level",
   inFlight: 256,
   start() {

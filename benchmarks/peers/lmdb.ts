@@ -1,6 +1,6 @@
 /** LMDB: records by number, and a second table of (tag, number). It groups commits by itself. */
 import { rmSync } from "node:fs";
-import { client, type Peer } from "../harness/peer.js";
+import { type AppendPeer, client } from "../harness/peer.js";
 
 interface Database {
   openDB(options: { name: string; encoding?: string }): Database;
@@ -13,7 +13,7 @@ interface Lmdb {
   readonly open: (options: { path: string; overlappingSync: boolean }) => Database;
 }
 
-export const lmdb: Peer = {
+export const lmdb: AppendPeer = {
   name: "lmdb",
   inFlight: 256,
   start() {

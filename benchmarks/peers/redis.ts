@@ -1,47 +1,34 @@
 /**
- * Redis: XADD with appendfsync always, 256 clients with one command each. It does less: the tags are fields of the
- * record, and nothing finds a record by them.
+ * Redis with appendfsync always and 256 clients. A record is XADD: that is less, for the tags are fields of the record, and
+ * nothing finds a record by them. Accounts are JSON: WATCH and MGET, then MULTI and EXEC, again when it was refused.
  */
 import { mkdirSync } from "node:fs";
-import { client, freePort, type Peer, program, serve } from "../harness/peer.js";
+import { type Account, type Accounts, type Bank, totalsOf } from "../harness/accounts.js";
+import { type AppendPeer, client, freePort, type Peer, program, serve } from "../harness/peer.js";
 
 interface Redis {
   connect(): Promise<void>;
   xadd(stream: string, ...values: (string | Uint8Array)[]): Promise<string | null>;
   xlen(stream: string): Promise<number>;
+  watch(...keys: string[]): Promise<unknown>;
+  mget(...keys: string[]): Promise<string[]>;
+  mset(values: Record<string, string>): Promise<unknown>;
+  multi(): Multi;
   flushall(): Promise<unknown>;
   disconnect(): void;
 }
 
-export const redis: Peer = {
+interface Multi {
+  mset(values: Record<string, string>): Multi;
+  /** `null` when something that was watched has changed. */
+  exec(): Promise<[error: Error | null, result: unknown][] | null>;
+}
+
+export const redis: AppendPeer = {
   name: "redis",
   inFlight: 256,
   async start(folder) {
-    const { Redis } = client("ioredis") as { Redis: new (options: object) => Redis };
-    const server = program("redis-server");
-    const port = await freePort();
-    const directory = `${folder}/redis`;
-    mkdirSync(directory, { recursive: true });
-    const stop = await serve(
-      server,
-      [
-        "--port",
-        String(port),
-        "--bind",
-        "127.0.0.1",
-        "--appendonly",
-        "yes",
-        "--appendfsync",
-        "always",
-        "--save",
-        "",
-        "--dir",
-        directory,
-      ],
-      port,
-    );
-    const clients = Array.from({ length: 256 }, () => new Redis({ port, host: "127.0.0.1", lazyConnect: true }));
-    await Promise.all(clients.map((one) => one.connect()));
+    const { clients, stop } = await startRedis(folder);
     return {
       async open() {
         await clients[0]!.flushall();
@@ -57,10 +44,77 @@ export const redis: Peer = {
           close: () => Promise.resolve(),
         };
       },
-      async stop() {
-        for (const one of clients) one.disconnect();
-        await stop();
-      },
+      stop,
     };
   },
 };
+
+export const redisBank = ({ keys, values }: Accounts): Peer<Bank> => ({
+  name: "redis",
+  async start(folder) {
+    const { clients, stop } = await startRedis(folder);
+    return {
+      async open() {
+        await clients[0]!.flushall();
+        await clients[0]!.mset(Object.fromEntries(values.map((value, i) => [keys[i]!, JSON.stringify(value)])));
+        const idle = [...clients];
+        const change = async (changed: readonly string[], amounts: readonly number[]): Promise<void> => {
+          const one = idle.pop()!;
+          while (!(await tryChange(one, changed, amounts)));
+          idle.push(one);
+        };
+        return {
+          deposit: (key) => change([key], [1]),
+          transfer: (from, to) => change([from, to], [-1, 1]),
+          totals: async () => totalsOf((await clients[0]!.mget(...keys)).map((text) => JSON.parse(text) as Account)),
+          close: () => Promise.resolve(),
+        };
+      },
+      stop,
+    };
+  },
+});
+
+/** Two round trips; false if somebody else was faster. */
+async function tryChange(redis: Redis, keys: readonly string[], amounts: readonly number[]): Promise<boolean> {
+  const watched = redis.watch(...keys);
+  const texts = await redis.mget(...keys);
+  await watched;
+  const changed: Record<string, string> = {};
+  keys.forEach((key, i) => {
+    const account = JSON.parse(texts[i]!) as Account;
+    const { balance, changes } = account;
+    changed[key] = JSON.stringify({ ...account, balance: balance + amounts[i]!, changes: changes + 1 });
+  });
+  const results = await redis.multi().mset(changed).exec();
+  const failed = results?.find(([error]) => error !== null);
+  if (failed !== undefined) throw failed[0]!;
+  return results !== null;
+}
+
+async function startRedis(folder: string): Promise<{ clients: readonly Redis[]; stop: () => Promise<void> }> {
+  const { Redis } = client("ioredis") as { Redis: new (options: object) => Redis };
+  const server = program("redis-server");
+  const port = await freePort();
+  const directory = `${folder}/redis`;
+  mkdirSync(directory, { recursive: true });
+  const settings = {
+    port: String(port),
+    bind: "127.0.0.1",
+    appendonly: "yes",
+    appendfsync: "always",
+    save: "",
+    dir: directory,
+  };
+  const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  const stop = await serve(server, args, port);
+  const clients = Array.from({ length: 256 }, () => new Redis({ port, host: "127.0.0.1", lazyConnect: true }));
+  await Promise.all(clients.map((one) => one.connect()));
+  return {
+    clients,
+    async stop() {
+      for (const one of clients) one.disconnect();
+      await stop();
+    },
+  };
+}

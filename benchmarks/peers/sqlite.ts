@@ -1,6 +1,6 @@
 /** SQLite: WAL with synchronous=FULL, one transaction for all appends of a turn, an index over tags. */
 import { rmSync } from "node:fs";
-import { client, Missing, type Peer } from "../harness/peer.js";
+import { type AppendPeer, client, Missing } from "../harness/peer.js";
 import { GroupCommit } from "../harness/workload.js";
 
 interface Statement {
@@ -16,7 +16,7 @@ interface Sqlite {
   close(): void;
 }
 
-export const sqlite: Peer = {
+export const sqlite: AppendPeer = {
   name: "better-sqlite3",
   inFlight: 256,
   start() {

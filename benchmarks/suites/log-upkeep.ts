@@ -116,7 +116,7 @@ export async function compacting(workload: Workload, folder: string, records: nu
   await log.close();
   rmSync(path, { recursive: true });
   return [
-    ...samplesOf("append256 before", "boki", usual),
-    ...samplesOf("append256 with checkpoints and compaction", "boki", busy),
+    ...samplesOf("append256 before", "boki", usual, "records/s"),
+    ...samplesOf("append256 with checkpoints and compaction", "boki", busy, "records/s"),
   ];
 }

@@ -3,7 +3,7 @@ import { rmSync } from "node:fs";
 import Benchmark from "benchmark";
 import { openLog } from "../../libs/index.js";
 import type { Key, RatioOf, Sample, Task } from "../harness/measure.js";
-import { Missing, type Peer, type RunningPeer } from "../harness/peer.js";
+import { type AppendPeer, startPeers } from "../harness/peer.js";
 import type { Suite, SuiteRun } from "../harness/suite.js";
 import { type Appender, closedLoop, samplesOf, Workload } from "../harness/workload.js";
 import { openBoki } from "../peers/boki.js";
@@ -17,24 +17,18 @@ import { compacting, opening, space } from "./log-upkeep.js";
 
 const inFlights = [1, 16, 256, 4096];
 const readSet = 20_000;
-const peers: readonly Peer[] = [lmdb, level, sqlite, redis, postgres];
+const unit = "records/s";
+const peers: readonly AppendPeer[] = [lmdb, level, sqlite, redis, postgres];
 const short: Record<string, string> = { "classic-level": "level", "better-sqlite3": "sqlite" };
 
 export const logSuite: Suite = {
   name: "log",
+  unit,
   about: "records of 1 KiB, two tags of 24 bytes out of 100,000 (zipf), fsync before the answer, fresh files",
   async run({ quick, folder, random, say, skip }: SuiteRun) {
     const workload = new Workload(random);
     const ms = quick ? 350 : 1500;
-    const running: [Peer, RunningPeer][] = [];
-    for (const peer of peers) {
-      try {
-        running.push([peer, await peer.start(folder)]);
-      } catch (error) {
-        if (!(error instanceof Missing)) throw error;
-        skip(peer.name, error.message);
-      }
-    }
+    const running = await startPeers<AppendPeer, Appender>(peers, folder, skip);
 
     // The bytes that one record takes on disk, for the limit.
     const probe = await openBoki(folder);
@@ -51,7 +45,7 @@ export const logSuite: Suite = {
         await store.close();
         if (count !== measured.ops)
           throw new Error(`${system} has ${count} records of ${measured.ops} that it acknowledged`);
-        return samplesOf(name, system, measured);
+        return samplesOf(name, system, measured, unit);
       },
     });
     const tasks: Task[] = [];
@@ -62,7 +56,7 @@ export const logSuite: Suite = {
         appends(name, "boki", inFlight, () => openBoki(folder)),
         {
           name: `${name} raw limit`,
-          run: async () => samplesOf(name, "raw", await runRaw(folder, batch, bytesPerRecord, ms)),
+          run: async () => samplesOf(name, "raw", await runRaw(folder, batch, bytesPerRecord, ms), unit),
         },
       );
     }

@@ -31,6 +31,8 @@ export class Append implements Entry {
   /** Who gives it, and its place among what that one gives: set when it is handed over first (L8). */
   writer = 0;
   n = 0;
+  /** It was handed over before, and may be in the log already. */
+  again = false;
   /** The highest n whose decision is known to the writer. */
   acked = 0;
 

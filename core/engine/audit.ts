@@ -61,14 +61,18 @@ export class Audit {
     if (book === unknown || state.next(book, undefined, position) !== position)
       return "the index of the checkpoint does not find the record in its book";
     at = nameEnd;
+    // Not by those that are trimmed; some of them may be forgotten, and in use again.
+    let found = 0;
     for (let left = readU16(bytes, start + 2); left > 0; left--) {
       const end = at + 1 + bytes[at]!;
       const tag = state.findTag(book, bytes.subarray(at, end), end - at);
-      if (tag === unknown || (state.trimPoint(book, tag) < position && state.next(book, tag, position) !== position))
-        return `the index of the checkpoint does not find the record by its tag ${bytes.toString("utf8", at + 1, end)}`;
+      if (state.next(book, tag, position) === position) found++;
       at = end;
     }
-    return undefined;
+    const tags = state.live.get(position - state.base + 1);
+    return found === tags
+      ? undefined
+      : `the index of the checkpoint finds the record by ${found} of its tags, and should by ${tags}`;
   }
 
   gap(): void {
@@ -102,13 +106,9 @@ export class Audit {
     if (this.state.live.clear(position - this.state.base + 1)) this.state.records--;
   }
 
-  /** Nobody knows which tags were at or below `position`: conditions that ask about such are refused. */
+  /** Nobody knows which tags were at or below `position`, nor in which books: conditions that ask about such are refused. */
   raiseHorizons(position: SeqNum): void {
-    for (const book of this.state.books) {
-      const trimmed = this.state.trimmed.get(book);
-      if (trimmed === undefined) this.state.trimmed.set(book, { trim: 0, horizon: position });
-      else trimmed.horizon = Math.max(trimmed.horizon, position);
-    }
+    this.state.lostUpTo = Math.max(this.state.lostUpTo, position);
   }
 
   dump(position: SeqNum): Iterable<Uint8Array> {
@@ -138,7 +138,7 @@ function differences(made: State, stored: State): string[] {
   const say = (what: string): void => {
     if (found.length < differencesMax) found.push(what);
   };
-  for (const name of ["base", "applied", "time", "entries", "records"] as const)
+  for (const name of ["base", "applied", "time", "entries", "records", "lostUpTo"] as const)
     if (made[name] !== stored[name]) say(`${name} is ${stored[name]}, not ${made[name]}`);
   compareLive(made, stored, say);
   const rows = describeRows(made);

@@ -43,6 +43,8 @@ interface Head {
   readonly freeRows: readonly number[];
   readonly freeKeys: readonly (readonly [number, number[]])[];
   readonly freeBlocks: readonly (readonly [number, number[]])[];
+  /** Only where a repair has left it. */
+  readonly lostUpTo?: SeqNum;
   readonly writers: readonly WriterState[];
   readonly timeline: readonly { readonly time: number; readonly before: SeqNum }[];
 }
@@ -76,6 +78,7 @@ export function dumpState(state: State): readonly Uint8Array[] {
     freeRows: index.freeRows,
     freeKeys: [...index.freeKeys].map(([length, keys]) => [length, [...keys]] as const),
     freeBlocks: [...postings.freeBlocks].map(([capacity, blocks]) => [capacity, [...blocks]] as const),
+    ...(state.lostUpTo > 0 && { lostUpTo: state.lostUpTo }),
     writers: state.writers.states(),
     timeline: state.timeline.marks,
   };
@@ -143,6 +146,7 @@ export function loadState(bytes: Buffer): State {
   const names = chunks(head.tagChunks, byteChunkSize, head.tagBytes);
   index.restore(names, head.tagBytes, head.freeRows, head.freeKeys);
   for (const [book, trim, horizon] of head.trimmed) state.trimmed.set(book, { trim, horizon });
+  state.lostUpTo = head.lostUpTo ?? 0;
   state.writers.restore(head.writers);
   state.timeline.restore(head.timeline);
   for (const book of head.books) state.books.push(book);

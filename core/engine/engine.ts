@@ -55,6 +55,8 @@ export class Engine implements Sink {
   readonly #aux: ByteCache<Uint8Array>;
 
   #queue: Append[] = [];
+  /** Of the batch under way: refused because the log has forgotten their writer, to be given by another. */
+  #anew: Append[] = [];
   #queueBytes = 0;
   /** Some in the queue were given up: it must be looked through. */
   #queueHoles = false;
@@ -93,7 +95,7 @@ export class Engine implements Sink {
   static async start(loglet: Loglet, options: EngineOptions): Promise<Engine> {
     const stored = await loglet.latestCheckpoint();
     const engine = new Engine(loglet, options, stored && loadState(stored.state));
-    await loglet.subscribe(engine.applied + 1, engine);
+    await loglet.subscribe(engine.applied + 1, engine, engine.state.time);
     return engine;
   }
 
@@ -156,6 +158,7 @@ export class Engine implements Sink {
 
   readonly #done = (): void => {
     this.#underWay--;
+    if (this.#anew.length > 0) this.#giveAnew();
     if (this.#queue.length > 0 || this.#hooks.length > 0) {
       if (!this.#pumping) this.#pump();
     } else if (this.#underWay === 0) {
@@ -225,6 +228,7 @@ export class Engine implements Sink {
     this.#queueBytes = 0;
     if (error.outcome !== "none") this.#fault ??= error;
     for (const append of batch) append.fail(error);
+    this.#anew = [];
     const refusal = error.outcome === "none" ? error : this.#refusal();
     for (const append of behind) append.fail(refusal);
     // Its numbers have a gap now, and perhaps no beginning.
@@ -232,14 +236,33 @@ export class Engine implements Sink {
     this.#done();
   }
 
+  /** Log time went on by over an hour since this writer wrote, as when the wall clock is set: another one gives these. */
+  #giveAnew(): void {
+    this.#beginWriter();
+    const anew = this.#anew.filter((append) => append.state === "taken");
+    for (const append of anew) [append.state, append.n] = ["queued", 0];
+    this.#anew = [];
+    this.#giveFirst(anew);
+  }
+
   /** The hand-over broke: what is unanswered goes back to the front, in order. */
   #giveAgain(batch: readonly Append[]): void {
     const again = batch.filter((append) => append.n > this.#answered);
-    this.#queue = [...again, ...this.#queue];
-    this.#queueBytes = this.#queue.reduce((sum, append) => sum + append.size, 0);
+    if (this.#anew.length > 0) {
+      // Behind one that was refused because its writer is forgotten, all others of that writer are refused too.
+      this.#anew = again;
+    } else {
+      for (const append of again) append.again = true;
+      this.#giveFirst(again);
+    }
     const wait = this.#retryMs;
     this.#retryMs = Math.min(retryMsMax, 2 * wait);
     this.clock.setTimer(wait, this.#done);
+  }
+
+  #giveFirst(appends: readonly Append[]): void {
+    this.#queue = [...appends, ...this.#queue];
+    this.#queueBytes = this.#queue.reduce((sum, append) => sum + append.size, 0);
   }
 
   #refusal(): LogError {
@@ -263,7 +286,11 @@ export class Engine implements Sink {
       if (times[i] !== time) state.timeline.mark((time = times[i]!), seqnum - 1);
       const decision = state.apply(bytes, starts[i]!, seqnum, times[i]!, waiters);
       if (decision === seqnum && !subscribers.isEmpty) subscribers.applied(batch, i, seqnum, state);
-      if (own !== undefined) this.#answer(own[i] as Append, decision, seqnum, times[i]!);
+      if (own === undefined) continue;
+      const append = own[i] as Append;
+      // Of a copy nobody knows what became of the first. What was given once was refused, since its writer is forgotten.
+      if (decision === "unknown" && !append.again) this.#anew.push(append);
+      else this.#answer(append, decision, seqnum, times[i]!);
     }
     state.bytes += starts[count - 1]! + batch.sizes[count - 1]! - starts[0]!;
     state.sweep(count, waiters);
@@ -369,7 +396,10 @@ export class Engine implements Sink {
       }
     })();
     // Checkpoints wait: what is being stored must not be used again.
-    this.#checkpointing = copying.finally(() => (this.#checkpointing = undefined));
+    this.#checkpointing = copying.finally(() => {
+      this.state.index.postings.frozen = false;
+      this.#checkpointing = undefined;
+    });
     await this.#checkpointing;
     const state = Buffer.allocUnsafeSlow(copies.reduce((sum, { length }) => sum + length, 0));
     let at = 0;

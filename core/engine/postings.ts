@@ -57,8 +57,9 @@ export class Postings {
   #free = 1;
   /** Blocks given back, by their capacity. */
   readonly #freeBlocks = new Map<number, number[]>();
-  /** While the arena is being stored, what is in it must not be used again. */
-  frozen = false;
+  /** Lists cleared while the arena was being stored, by their last block and count. */
+  #cleared: (readonly [block: number, count: number])[] = [];
+  #frozen = false;
 
   get bytes(): number {
     return this.rows.bytes + this.chunks.length * postingChunkWords * 4;
@@ -66,6 +67,16 @@ export class Postings {
 
   get end(): number {
     return this.#free;
+  }
+
+  /** While the arena is being stored, what is in it must not be used again. */
+  get frozen(): boolean {
+    return this.#frozen;
+  }
+
+  set frozen(frozen: boolean) {
+    this.#frozen = frozen;
+    if (!frozen) for (const [block, count] of this.#cleared.splice(0)) this.#giveBack(block, count);
   }
 
   get freeBlocks(): ReadonlyMap<number, readonly number[]> {
@@ -152,7 +163,7 @@ export class Postings {
   /** Gives back the blocks whose values are all at or below `bound`, but not the newest one. */
   dropUpTo(list: number, bound: number): void {
     const count = this.rows.get(list, 2);
-    if (count < 2 || this.frozen) return;
+    if (count < 2 || this.#frozen) return;
     let block = this.rows.get(list, 3);
     let start = lastBlockStart(count);
     while (start > 0 && this.#get(block) !== 0) {
@@ -172,7 +183,8 @@ export class Postings {
   /** Gives back all of a list; its row is its owner's to use again. */
   clear(list: number): void {
     const count = this.rows.get(list, 2);
-    if (count > 1) this.#giveBack(this.rows.get(list, 3), count);
+    if (count > 1 && this.#frozen) this.#cleared.push([this.rows.get(list, 3), count]);
+    else if (count > 1) this.#giveBack(this.rows.get(list, 3), count);
     this.rows.set(list, 2, 0);
     this.rows.set(list, 3, 0);
   }

@@ -44,6 +44,8 @@ export class State {
   readonly timeline = new Timeline();
   /** Only of books that were ever trimmed. */
   readonly trimmed = new Map<number, Trimmed>();
+  /** A repair does not know which tags were at or below this position, in whichever book: the least horizon of all. */
+  lostUpTo: SeqNum = 0;
   /** By tag: ordinals up to here are hidden. Shorter than the index where nothing was trimmed. */
   trims: Uint32Array = new Uint32Array(0);
   /** Position of the last entry applied, and log time then (L9). */
@@ -132,8 +134,11 @@ export class State {
       const length = bytes[at]!;
       const tag = index.intern(scope, bytes, at + 1, length);
       at += 1 + length;
-      // A forgotten tag begins anew, also where its memory was not given back yet.
-      if (trimmed !== undefined && (this.trims[tag] ?? 0) > 0 && this.#isForgotten(tag, trimmed)) this.trims[tag] = 0;
+      // A forgotten tag begins anew, also where its memory was not given back yet: without its trim, and what that hid.
+      if (trimmed !== undefined && (this.trims[tag] ?? 0) > 0 && this.#isForgotten(tag, trimmed)) {
+        this.trims[tag] = 0;
+        index.postings.clear(tag);
+      }
       index.addToTag(tag, ordinal);
       if (watched) waiters.touch(tag);
     }
@@ -150,7 +155,7 @@ export class State {
     if (tag !== unknown && (trimmed === undefined || !this.#isForgotten(tag, trimmed))) {
       return this.seqnum(this.index.last(tag));
     }
-    return trimmed === undefined || after === 0 ? 0 : trimmed.horizon;
+    return after === 0 ? 0 : Math.max(trimmed?.horizon ?? 0, this.lostUpTo);
   }
 
   #isForgotten(tag: number, trimmed: Trimmed): boolean {

@@ -85,8 +85,11 @@ export interface Loglet {
    * has delivered them; see O4 for failures.
    */
   append(entries: readonly Entry[]): Promise<void>;
-  /** Delivers all from `from` that exists already, then resolves and goes on delivering. One subscriber at a time. */
-  subscribe(from: Position, sink: Sink): Promise<void>;
+  /**
+   * Delivers all from `from` that exists already, then resolves and goes on delivering. One subscriber at a time. Nothing is
+   * stamped below `time`: log time at `from`, which the subscriber has from a checkpoint.
+   */
+  subscribe(from: Position, sink: Sink, time: number): Promise<void>;
   /**
    * One entry, verified; undefined if it was released. Returns it directly where that costs no waiting for a device
    * queue, else a promise. Throws or rejects with `LOG_CORRUPT` or `LOG_IO`. `position` must be below the tail.

@@ -249,6 +249,17 @@ export class FaultDisk implements Disk {
     this.#call("remove", path, remove);
   }
 
+  link(from: string, to: string): void {
+    const link = (): void => {
+      const file = this.#names.get(from);
+      if (file === undefined) throw systemError("ENOENT", "link", from);
+      if (this.#names.get(to) !== undefined) throw systemError("EEXIST", "link", to);
+      this.#checkFolder("link", dirname(to));
+      this.#names.link(to, file);
+    };
+    this.#call("link", from, link);
+  }
+
   #sync(file: number, upTo: number): void {
     const sync = (): void => {
       const { file: opened } = this.#opened("sync", file);

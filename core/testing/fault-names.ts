@@ -40,6 +40,10 @@ export class FaultNames {
     this.#change({ removed: from, added: { path: to, file } });
   }
 
+  link(path: string, file: FaultFile): void {
+    this.#change({ added: { path, file } });
+  }
+
   remove(path: string): void {
     this.#change({ removed: path });
   }

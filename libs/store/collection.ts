@@ -3,10 +3,11 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { abortedError, checkOptions, checkSignal, orAborted, show, type SeqNum } from "../../core/index.js";
 import type { Values } from "../codec.js";
 import { toMs, type Duration } from "../duration.js";
+import { OutdatedError } from "../errors.js";
 import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions, Waiting } from "../objects.js";
 import { checkKey } from "../tags.js";
 import { join, Transaction, type ObjectsShare, type TransactionalObjects } from "../transaction.js";
-import { checkRecipe, type Draft, putOptions, updateOptions } from "./draft.js";
+import { checkRecipe, copyOf, type Draft, putOptions, updateOptions } from "./draft.js";
 import { Expiry } from "./expiry.js";
 import { Handle } from "./handle.js";
 import type { BuildOptions } from "./index-build.js";
@@ -39,6 +40,9 @@ export interface Written {
   readonly seqnum: SeqNum;
 }
 
+/** What is done with an object. */
+type Edit<T, R> = (draft: Draft<T>) => R | Promise<R>;
+
 const seqnumOf = (_: unknown, seqnum: SeqNum): Written => ({ seqnum });
 const resultOf = <R>(result: R): R => result;
 const deleteOf = <T>(draft: Draft<T>): void => draft.delete();
@@ -51,7 +55,6 @@ export class Collection<T> implements TransactionalObjects<T> {
   readonly #retention: Retention<T>;
   readonly #expiry: Expiry<T>;
   readonly #stored: StoredCollection;
-  #closed: (() => Error) | undefined;
 
   /** Made by `BokiStore.collection`. */
   constructor(stored: StoredCollection, values: Values, options: CollectionOptions<T>) {
@@ -86,7 +89,7 @@ export class Collection<T> implements TransactionalObjects<T> {
    */
   get(key: string): Promise<T | undefined> {
     const version = this.#stored.peek(key);
-    if (version === undefined) return this.#open(key);
+    if (version === undefined || this.#handle.closed) return this.#open(key);
     try {
       const time = version.state.expiresAt === Infinity ? 0 : this.#stored.feed.now().time;
       return Promise.resolve(this.#handle.value(version, key, time));
@@ -97,7 +100,7 @@ export class Collection<T> implements TransactionalObjects<T> {
 
   async #open(key: string): Promise<T | undefined> {
     checkKey(key);
-    this.#check();
+    this.#handle.check();
     await this.#handle.openForReads();
     const object = await this.#stored.object(key);
     return object.current === undefined
@@ -117,7 +120,11 @@ export class Collection<T> implements TransactionalObjects<T> {
 
   /** Stores a whole value, whatever was there. The value is copied. */
   put(key: string, value: T, options?: PutOptions & Waiting): Promise<Written> {
-    return this.#write(key, options, putOptions, (draft) => draft.put(value, options), seqnumOf);
+    const begin = (): Edit<T, unknown> => {
+      const copy = copyOf(value);
+      return (draft) => draft.put(copy, options);
+    };
+    return this.#write(key, options, putOptions, begin, seqnumOf);
   }
 
   /**
@@ -127,16 +134,16 @@ export class Collection<T> implements TransactionalObjects<T> {
    * very many conflicts, and with what the recipe throws.
    */
   update(key: string, recipe: Recipe<T>, options?: UpdateOptions<T> & Waiting): Promise<T> {
-    const edit = (draft: Draft<T>): T | Promise<T> => {
+    const begin = (): Edit<T, T> => {
       checkRecipe(recipe);
-      return draft.update(recipe, options);
+      return (draft) => draft.update(recipe, options);
     };
-    return this.#write(key, options, updateOptions, edit, resultOf);
+    return this.#write(key, options, updateOptions, begin, resultOf);
   }
 
   /** Removes an object; one that is not there is no fault. */
   delete(key: string, options?: Waiting): Promise<Written> {
-    return this.#write(key, options, noOptions, deleteOf, seqnumOf);
+    return this.#write(key, options, noOptions, () => deleteOf, seqnumOf);
   }
 
   /** Objects with an entry in an index, in the order of their keys, at one position. */
@@ -156,7 +163,7 @@ export class Collection<T> implements TransactionalObjects<T> {
 
   /** The value that an object had at a position, inclusive. Rejects with `LOG_TRIMMED` for one that is not retained. */
   async at(key: string, seqnum: SeqNum): Promise<T | undefined> {
-    this.#check();
+    this.#handle.check();
     return this.#past.at(key, seqnum);
   }
 
@@ -165,7 +172,10 @@ export class Collection<T> implements TransactionalObjects<T> {
     return this.#past.history(key, options);
   }
 
-  /** Each change of any object, in order, none left out and none twice; waits for those to come. Ends at the abort. */
+  /**
+   * Each change of any object, in order, none left out and none twice; waits for those to come. Rejects with `LOG_ABORTED` at
+   * the abort, and with `LOG_TRIMMED` where it begins with, or is overtaken by, what is not retained.
+   */
   watch(options?: WatchOptions): AsyncIterableIterator<Change<T>> {
     return this.#past.watch(options);
   }
@@ -175,7 +185,7 @@ export class Collection<T> implements TransactionalObjects<T> {
    * that too; this shows how far it is.
    */
   async ready(options: BuildOptions = {}): Promise<void> {
-    this.#check();
+    this.#handle.check();
     if (this.#handle.indexes.size === 0) await this.#handle.openForReads();
     else await this.#handle.openIndexes(options);
   }
@@ -185,32 +195,39 @@ export class Collection<T> implements TransactionalObjects<T> {
    * collection grows.
    */
   async checkpoint(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    this.#check();
+    this.#handle.check();
     await this.#retention.run(options.signal);
   }
 
   [join](tx: Transaction): ObjectsShare<T> {
+    this.#handle.check();
     const { book } = this.#stored.feed;
-    return tx.share(this, book, () => new Share(this.#handle, tx.view));
+    return tx.share(this, book, () => {
+      // What is opened from here on is to be fed; the feed of a transaction runs already.
+      void this.#stored.book.following();
+      return new Share(this.#handle, tx.view);
+    });
   }
 
   /** Ends background work. Made by the store. */
   async close(reason: () => Error): Promise<void> {
-    this.#closed = reason;
+    this.#handle.close(reason);
     await this.#expiry.close();
     await this.#retention.close();
   }
 
+  /** `begin` looks at what was given, at once, and gives what is to be done with the object. */
   #write<R, G>(
     key: string,
     options: Waiting | undefined,
     known: ReadonlySet<string>,
-    edit: (draft: Draft<T>) => R | Promise<R>,
+    begin: () => Edit<T, R>,
     give: (result: R, seqnum: SeqNum) => G,
   ): Promise<G> {
     try {
       checkKey(key);
-      this.#check();
+      this.#handle.check();
+      const edit = begin();
       if (options === undefined) return this.#writes.write(key, edit, give);
       const { signal, ...others } = options;
       checkOptions("a write", others, known);
@@ -222,20 +239,16 @@ export class Collection<T> implements TransactionalObjects<T> {
     }
   }
 
-  #check(): void {
-    if (this.#closed !== undefined) throw this.#closed();
-  }
-
   /** Reads at one position. */
   async #reading<R>(read: (share: ObjectsShare<T>) => Promise<R>): Promise<R> {
-    this.#check();
+    this.#handle.check();
     await this.#handle.openForReads();
     for (;;) {
       const tx = new Transaction(this.#stored.feed);
       try {
         return await read(this[join](tx));
       } catch (error) {
-        if (tx.view.isTrimmed !== true) throw error;
+        if (!(error instanceof OutdatedError)) throw error;
         await this.#stored.feed.sync();
       } finally {
         tx.end();
@@ -244,7 +257,7 @@ export class Collection<T> implements TransactionalObjects<T> {
   }
 
   async *#iterating<R>(read: (share: ObjectsShare<T>) => AsyncIterableIterator<R>): AsyncIterableIterator<R> {
-    this.#check();
+    this.#handle.check();
     await this.#handle.openForReads();
     const tx = new Transaction(this.#stored.feed);
     try {

@@ -18,7 +18,7 @@ export function checkRecipe(recipe: unknown): void {
   if (typeof recipe !== "function") throw new TypeError(`a recipe must be a function, not ${show(recipe)}`);
 }
 
-/** What an object is before the commit. `fault`: why that is not known. */
+/** What an object is before the commit. `fault`: what who asks for its value is told, where that is not known. */
 export interface Base {
   readonly base: ObjectState;
   readonly fault: Error | undefined;
@@ -53,10 +53,9 @@ export class Draft<T> {
     this.#keepsExpiry = before !== undefined;
   }
 
-  /** Throws `STORE_DAMAGED` while it is what it was and that is not known. */
+  /** Throws, such as `STORE_DAMAGED`, while it is what it was and that is not known. */
   get value(): T | undefined {
-    if (this.#fault !== undefined && this.#what === "same")
-      throw new StoreDamagedError(this.collection, this.key, this.#fault);
+    if (this.#fault !== undefined && this.#what === "same") throw this.#fault;
     return this.#value;
   }
 
@@ -71,9 +70,9 @@ export class Draft<T> {
     this.#reindexed = this.before !== undefined;
   }
 
-  put(value: T, options: PutOptions | undefined): Promise<void> | undefined {
+  /** `copy` is one that `copyOf` made, when the user called. */
+  put(copy: T, options: PutOptions | undefined): Promise<void> | undefined {
     const expiresIn = options?.expiresIn === undefined ? undefined : toMs("expiresIn", options.expiresIn);
-    const copy = copyOf(value);
     const checked = this.#shape.check(copy, this.key);
     if (checked instanceof Promise)
       return checked.then((known) => this.#put(known === copy ? copy : copyOf(known), expiresIn));
@@ -99,9 +98,10 @@ export class Draft<T> {
     this.#shared = false;
   }
 
-  /** Deletes it if its time has come. */
+  /** Deletes it if its time has come. Of a damaged one only the keys know that, and whoever calls has asked them. */
   expire(): void {
-    if (this.base.exists && this.#fault === undefined && this.before === undefined) this.delete();
+    const isKnown = this.#fault === undefined || this.#fault instanceof StoreDamagedError;
+    if (isKnown && this.base.exists && this.before === undefined) this.delete();
   }
 
   /** The new value. Throws `STORE_NOT_FOUND` where there is nothing to begin with, and what the recipe throws. */
@@ -160,7 +160,8 @@ export class Draft<T> {
   }
 }
 
-function copyOf<T>(value: T): T {
+/** A value to be stored, which shares nothing with what the user gave. */
+export function copyOf<T>(value: T): T {
   if (value === undefined)
     throw new TypeError("undefined cannot be stored, it means that there is no object; delete() it");
   return copyValue(value);

@@ -48,39 +48,42 @@ export class Expiry<T> {
     this.#at = next.at;
     const { clock } = this.#handle.stored.feed.book.log;
     const wait = Math.min(waitMsMax, Math.max(0, next.at - clock.now()));
-    this.#cancel = clock.setTimer(wait, () => void (this.#sweeping = this.#sweep()), true);
+    this.#cancel = clock.setTimer(wait, () => this.#begin(), true);
+  }
+
+  #begin(): void {
+    this.#sweeping = this.#sweep()
+      // The log has a fault or is closed, which shows itself to whoever uses it.
+      .catch(() => undefined)
+      .finally(() => {
+        this.#sweeping = undefined;
+        this.#at = Infinity;
+        this.#schedule();
+      });
   }
 
   async #sweep(): Promise<void> {
     const { stored } = this.#handle;
-    try {
-      for (;;) {
-        const state = stored.keys.current?.state;
-        const now = stored.feed.now().time;
-        if (state === undefined || this.#closed) return;
-        const due: string[] = [];
-        for (let next = nextExpiry(state); due.length < atOnce; next = nextExpiry(state, next)) {
-          if (next === undefined || next.at > now) break;
-          due.push(next.key);
-        }
-        if (due.length === 0) return;
-        await Promise.all(
-          due.map((key) =>
-            this.#writes.write(
-              key,
-              (draft) => draft.expire(),
-              () => undefined,
-            ),
-          ),
-        );
+    for (;;) {
+      const state = stored.keys.current?.state;
+      const now = stored.feed.now().time;
+      if (state === undefined || this.#closed) return;
+      const due: string[] = [];
+      for (let next = nextExpiry(state); due.length < atOnce; next = nextExpiry(state, next)) {
+        if (next === undefined || next.at > now) break;
+        due.push(next.key);
       }
-    } catch {
-      // The log has a fault or is closed, which shows itself to whoever uses it.
-    } finally {
-      this.#sweeping = undefined;
-      this.#at = Infinity;
-      this.#schedule();
+      if (due.length === 0) return;
+      await Promise.all(due.map((key) => this.#delete(key)));
     }
+  }
+
+  #delete(key: string): Promise<void> {
+    return this.#writes.write(
+      key,
+      (draft) => draft.expire(),
+      () => undefined,
+    );
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
 /** What the parts of one handle of a collection share: what is stored, how this process sees values, and its indexes. */
-import type { SeqNum } from "../../core/index.js";
+import { orAborted, type SeqNum } from "../../core/index.js";
 import type { Values } from "../codec.js";
 import type { Commit } from "../commit.js";
 import { StoreDamagedError } from "../errors.js";
@@ -7,7 +7,7 @@ import type { Version } from "../replica.js";
 import { collectionTag, definitionTag, objectTag } from "../tags.js";
 import type { View } from "../views.js";
 import { Draft } from "./draft.js";
-import { buildIndexes, type BuildOptions } from "./index-build.js";
+import { buildIndexes, type BuildOptions, type BuildProgress } from "./index-build.js";
 import type { Claims, Indexes } from "./indexes.js";
 import type { KeysState } from "./keys.js";
 import { absent, type ObjectState } from "./object.js";
@@ -24,7 +24,10 @@ export class Handle<T> {
   reindex!: (key: string) => Promise<unknown>;
   readonly #tag: string;
   readonly #definitionTag: string;
+  readonly #onProgress = new Set<(progress: BuildProgress) => void>();
   #building: Promise<void> | undefined;
+  readonly #ending = new AbortController();
+  #closed: (() => Error) | undefined;
 
   constructor(stored: StoredCollection, values: Values, shape: Shape<T>, indexes: Indexes<T>) {
     this.stored = stored;
@@ -39,9 +42,32 @@ export class Handle<T> {
     return this.stored.name;
   }
 
+  /** Ends what waits. */
+  close(reason: () => Error): void {
+    this.#closed = reason;
+    this.#ending.abort();
+  }
+
+  /** Aborted when the store is closed. */
+  get ending(): AbortSignal {
+    return this.#ending.signal;
+  }
+
+  get closed(): boolean {
+    return this.#closed !== undefined;
+  }
+
+  /** Throws when the store or the log is closed. */
+  check(): void {
+    if (this.#closed !== undefined) throw this.#closed();
+    const { fault } = this.stored.feed;
+    if (fault !== undefined) throw fault;
+  }
+
   /** Resolves when the feed runs. */
-  openForReads(): Promise<void> {
-    return this.stored.book.following();
+  async openForReads(): Promise<void> {
+    await this.stored.book.following();
+    this.check();
   }
 
   /** Opens what is needed to write: who changes an object in a collection with indexes needs its keys. */
@@ -49,8 +75,9 @@ export class Handle<T> {
     const { stored } = this;
     await this.openForReads();
     await stored.definitions.open();
+    this.check();
     if (this.indexes.size > 0) await this.openIndexes();
-    else if (stored.definitions.current!.state.size > 0) await stored.openKeys();
+    else if (stored.indexNames.size > 0) await stored.openKeys();
   }
 
   /** Opens the keys, and sees to it that the indexes which this handle declares exist and miss nothing. */
@@ -59,15 +86,20 @@ export class Handle<T> {
     await this.openForReads();
     await stored.definitions.open();
     await stored.openKeys();
+    this.check();
     if (!this.areIndexesWhole) await this.#build(options);
   }
 
-  async #build(options: BuildOptions): Promise<void> {
-    this.#building ??= buildIndexes(this.stored, this.indexes.names, this.reindex, options);
+  /** One building for all who wait for it; each may stop waiting. */
+  async #build({ signal, onProgress }: BuildOptions): Promise<void> {
+    if (onProgress !== undefined) this.#onProgress.add(onProgress);
+    this.#building ??= buildIndexes(this.stored, this.indexes.names, this.reindex, (progress) => {
+      for (const show of this.#onProgress) show(progress);
+    }).finally(() => (this.#building = undefined));
     try {
-      await this.#building;
+      await orAborted(this.#building, signal);
     } finally {
-      this.#building = undefined;
+      if (onProgress !== undefined) this.#onProgress.delete(onProgress);
     }
   }
 
@@ -89,22 +121,24 @@ export class Handle<T> {
     return this.indexes.names.every((name) => state?.indexes.get(name)?.missing === 0);
   }
 
-  /** The keys as of now, where a write needs them. */
+  /** The keys as of now, where a write needs them. Throws once the store or the log is closed. */
   get keys(): KeysState | undefined {
-    const { definitions, keys } = this.stored;
-    return definitions.current!.state.size === 0 ? undefined : keys.current!.state;
+    return this.stored.indexNames.size === 0 ? undefined : this.stored.keysNow;
   }
 
-  /** What a write begins with. Throws `STORE_VERSION`. Of a damaged object it is only known that it is there. */
+  /** What a write begins with. Throws `STORE_VERSION`. What is damaged or refused can still be replaced and deleted. */
   draft({ state, fault }: Version<ObjectState>, key: string, time: number): Draft<T> | Promise<Draft<T>> {
-    if (fault !== undefined) {
-      const base = { base: { ...absent, exists: true }, fault };
-      return new Draft<T>(this.name, key, base, undefined, this.shape);
-    }
+    const draft = (base: ObjectState, known: T | undefined, why?: Error): Draft<T> =>
+      new Draft(this.name, key, { base, fault: why }, known, this.shape);
+    if (fault !== undefined)
+      return draft({ ...absent, exists: true }, undefined, new StoreDamagedError(this.name, key, fault));
     const before = state.expiresAt <= time ? undefined : this.shape.seen(state, key);
-    const draft = (known: T | undefined): Draft<T> =>
-      new Draft(this.name, key, { base: state, fault }, known, this.shape);
-    return before instanceof Promise ? before.then(draft) : draft(before);
+    if (!(before instanceof Promise)) return draft(state, before);
+    // What cannot be brought up can be replaced.
+    return before.then(
+      (known) => draft(state, known),
+      (error: Error) => draft(state, undefined, error),
+    );
   }
 
   /** What a read finds. Throws `STORE_DAMAGED` and `STORE_VERSION`. */

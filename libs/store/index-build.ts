@@ -5,7 +5,6 @@
  * Any number of processes may do this at once, while others write: the entries of each object are a commit of their own, which
  * is refused when the object was changed meanwhile.
  */
-import { orAborted } from "../../core/index.js";
 import { Commit } from "../commit.js";
 import { collectionTag, definitionTag } from "../tags.js";
 import { IndexDefinition } from "./change.js";
@@ -19,7 +18,7 @@ export interface BuildProgress {
 }
 
 export interface BuildOptions {
-  /** Ends the waiting; what is built stays built. */
+  /** Ends the waiting; the building goes on. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: BuildProgress) => void) | undefined;
 }
@@ -32,28 +31,28 @@ export async function buildIndexes(
   stored: StoredCollection,
   names: readonly string[],
   reindex: (key: string) => Promise<unknown>,
-  { signal, onProgress }: BuildOptions,
+  onProgress: (progress: BuildProgress) => void,
 ): Promise<void> {
-  for (const index of names) await define(stored, index, signal);
-  const missing = keysMissing(stored.keys.current!.state, names);
+  for (const index of names) await define(stored, index);
+  const missing = keysMissing(stored.keysNow, names);
   for (let done = 0; done < missing.length;) {
     const some = missing.slice(done, done + atOnce);
-    await orAborted(Promise.all(some.map(reindex)), signal);
+    await Promise.all(some.map(reindex));
     done += some.length;
-    onProgress?.({ done, total: missing.length });
+    onProgress({ done, total: missing.length });
   }
 }
 
 /** One record says that an index exists; of two that say so at once, one is refused. */
-async function define(stored: StoredCollection, index: string, signal: AbortSignal | undefined): Promise<void> {
-  const { feed, name, definitions } = stored;
-  while (!definitions.current!.state.has(index)) {
+async function define(stored: StoredCollection, index: string): Promise<void> {
+  const { feed, name } = stored;
+  while (!stored.indexNames.has(index)) {
     const commit = new Commit();
     commit.parts.push(new IndexDefinition(name, index, false));
     commit.tag(definitionTag(name));
     commit.tag(collectionTag(name));
     commit.unless(definitionTag(name), feed.position);
-    if (!(await commit.append(feed, signal)).ok) await feed.sync(signal);
+    if (!(await commit.append(feed)).ok) await feed.sync();
   }
 }
 

@@ -103,14 +103,15 @@ export class Indexes<T> {
         continue;
       }
       const now = this.entries(index, value);
-      if (old !== undefined && sameEntries(old, now)) {
-        if (declared.unique && claims.rewritten.size > 1) this.#keep(index, now, key, claims);
-        continue;
-      }
-      if (declared.unique) this.#claim(index, now, key, keys, commit, at, claims);
+      // What has expired, and what another change of the same commit asks for, was not kept for this object.
+      const kept = old !== undefined && sameEntries(old, now) && !isExpired(before, at.time);
+      if (declared.unique && (!kept || claims.rewritten.size > 1))
+        this.#claim(index, now, key, keys, commit, at, claims);
+      if (kept) continue;
       changed.push({ index, entries: now });
       if (old === undefined) commit.tag(anyEntryTag(this.#collection, index));
       this.#tag(index, old ?? noEntries, now, commit);
+      if (before !== undefined && isExpired(before, at.time)) this.#tag(index, noEntries, now, commit);
     }
     if (changed.length > 0) change.indexes = changed;
     if (unknown.length > 0) change.unknownIndexes = unknown;
@@ -119,16 +120,6 @@ export class Indexes<T> {
   #tag(index: string, old: readonly string[], now: readonly string[], commit: Commit): void {
     for (const entry of old) if (!now.includes(entry)) commit.tag(entryTag(this.#collection, index, entry));
     for (const entry of now) if (!old.includes(entry)) commit.tag(entryTag(this.#collection, index, entry));
-  }
-
-  /** What an object has already is taken, also for the others of its commit. */
-  #keep(index: string, entries: readonly string[], key: string, claims: Claims): void {
-    for (const entry of entries) {
-      const tag = entryTag(this.#collection, index, entry);
-      const claimed = claims.taken.get(tag);
-      if (claimed !== undefined) throw new StoreUniqueError(this.#collection, index, entry.slice(1), key);
-      claims.taken.set(tag, key);
-    }
   }
 
   /** Two commits that take an entry at once carry its tag both: the second one is refused. */

@@ -86,8 +86,18 @@ export class Past<T> {
   /** Each change of the collection's objects, in order, none twice; goes on with those to come. */
   async *watch(options: WatchOptions = {}): AsyncIterableIterator<Change<T>> {
     checkOptions("watch", options, watchOptions);
-    const { signal } = options;
-    checkSignal("signal", signal);
+    checkSignal("signal", options.signal);
+    const { ending } = this.#handle;
+    const signal = options.signal === undefined ? ending : AbortSignal.any([options.signal, ending]);
+    try {
+      yield* this.#watch(options, signal);
+    } catch (error) {
+      this.#handle.check();
+      throw error;
+    }
+  }
+
+  async *#watch(options: WatchOptions, signal: AbortSignal): AsyncIterableIterator<Change<T>> {
     const { stored, name } = this.#handle;
     const { feed } = stored;
     const start = startOf(options);
@@ -96,9 +106,14 @@ export class Past<T> {
     const values = new Map<string, Version<ObjectState>>();
     let left = skip;
     for await (const record of feed.book.read({ tag: collectionTag(name), from, follow: true, signal })) {
+      const changes = this.#changesIn(record);
+      const last = changes.filter(({ what }) => what !== "same").length;
       let place = 0;
-      for (const change of this.#changesIn(record)) {
+      for (const change of changes) {
+        // What only sets when an object expires is no change to see, but of what is seen later.
+        if (change.what === "same" && !values.has(change.key)) continue;
         const version = await this.#version(record, change, values);
+        if (change.what === "same") continue;
         place++;
         if (left > 0 && record.seqnum === from) {
           left--;
@@ -109,7 +124,8 @@ export class Past<T> {
           time: record.time,
           key: change.key,
           value: await this.#handle.value(version, change.key, record.time),
-          cursor: `${record.seqnum}.${place}`,
+          // Behind the last change of a record it does not matter whether that one is still there.
+          cursor: place === last ? `${record.seqnum + 1}.0` : `${record.seqnum}.${place}`,
         };
       }
     }
@@ -117,8 +133,7 @@ export class Past<T> {
 
   #changesIn(record: LogRecord): ObjectChange[] {
     return storeParts(decodeCommit(record.data), record.tags).filter(
-      (part): part is ObjectChange =>
-        part instanceof ObjectChange && part.collection === this.#handle.name && part.what !== "same",
+      (part): part is ObjectChange => part instanceof ObjectChange && part.collection === this.#handle.name,
     );
   }
 

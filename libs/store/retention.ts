@@ -72,11 +72,11 @@ export class Retention<T> {
 
 /** Writes down the keys as they are; gives the position that is covered now, by this checkpoint or somebody else's. */
 async function checkpointKeys(stored: StoredCollection, signal: AbortSignal): Promise<SeqNum> {
-  const { feed, name, keys } = stored;
+  const { feed, name } = stored;
   const view = feed.view();
   try {
     const last = await lastCheckpoint(feed.book, name);
-    const { state, seqnum, fault } = keys.at(view.position);
+    const { state, seqnum, fault } = stored.keysAt(view.position);
     if (fault !== undefined) throw fault;
     // Nothing has come behind the last one.
     if (last !== undefined && last.covered >= seqnum) return last.covered;

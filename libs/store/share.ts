@@ -2,11 +2,12 @@
 import { checkOptions } from "../../core/index.js";
 import { collectionTag, entryTag, anyEntryTag, checkKey, objectTag } from "../tags.js";
 import type { Commit } from "../commit.js";
+import { OutdatedError } from "../errors.js";
 import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions } from "../objects.js";
 import { isTrimmed, type Version } from "../replica.js";
 import type { ObjectsShare } from "../transaction.js";
 import type { View } from "../views.js";
-import { checkRecipe, type Draft, putOptions, updateOptions } from "./draft.js";
+import { checkRecipe, copyOf, type Draft, putOptions, updateOptions } from "./draft.js";
 import type { Handle } from "./handle.js";
 import { Claims, entryOf, isExpired } from "./indexes.js";
 import { keysWith, type KeysState } from "./keys.js";
@@ -36,7 +37,8 @@ export class Share<T> implements ObjectsShare<T> {
 
   put(key: string, value: T, options?: PutOptions): void | Promise<void> {
     checkOptions("put", options, putOptions);
-    return this.#do(key, (draft) => draft.put(value, options));
+    const copy = copyOf(value);
+    return this.#do(key, (draft) => draft.put(copy, options));
   }
 
   update(key: string, recipe: Recipe<T>, options?: UpdateOptions<T>): T | Promise<T> {
@@ -71,6 +73,12 @@ export class Share<T> implements ObjectsShare<T> {
     return result;
   }
 
+  /** Resolves when the operations called so far are through, so that what is looked for sees them. */
+  async #settle(): Promise<void> {
+    const pending = this.#pending;
+    while (pending !== undefined && pending.size > 0) await Promise.all(pending.values());
+  }
+
   #draft(key: string): Draft<T> | Promise<Draft<T>> {
     const known = this.#drafts.get(key);
     if (known !== undefined) return known;
@@ -80,22 +88,9 @@ export class Share<T> implements ObjectsShare<T> {
     const version = stored.at(key, position);
     const draft =
       version instanceof Promise
-        ? version.then((opened) => this.#handle.draft(this.#known(opened), key, time))
-        : this.#handle.draft(this.#known(version), key, time);
+        ? version.then((opened) => this.#handle.draft(this.#kept(opened), key, time))
+        : this.#handle.draft(this.#kept(version), key, time);
     return draft instanceof Promise ? draft.then((made) => this.#keep(made)) : this.#keep(draft);
-  }
-
-  /** A version that can be gone on from. Throws `LOG_TRIMMED` where somebody else has trimmed it. */
-  #known<S>(version: Version<S>): Version<S> {
-    if (!isTrimmed(version.fault)) return version;
-    this.#view.isTrimmed = true;
-    throw version.fault;
-  }
-
-  #keys(): KeysState {
-    const { state, fault } = this.#known(this.#handle.stored.keys.at(this.#view.position));
-    if (fault !== undefined) throw fault;
-    return state;
   }
 
   #keep(draft: Draft<T>): Draft<T> {
@@ -110,8 +105,9 @@ export class Share<T> implements ObjectsShare<T> {
     indexes.checkName(index);
     const entry = entryOf(value, index);
     await this.#handle.openIndexes();
+    await this.#settle();
     this.#looked.push(entryTag(name, index, entry), anyEntryTag(name, index));
-    const state = this.#keys();
+    const { state } = this.#kept(stored.keysAt(this.#view.position));
     const found = state.indexes.get(index);
     const keys = new Set(found === undefined ? [] : keysWith(found, entry));
     if (found === undefined || found.missing > 0) for (const key of missing(state, index)) keys.add(key);
@@ -138,8 +134,9 @@ export class Share<T> implements ObjectsShare<T> {
     const { stored } = this.#handle;
     await this.#handle.openForReads();
     await stored.openKeys();
+    await this.#settle();
     this.#looked.push(collectionTag(this.#handle.name));
-    const state = this.#keys();
+    const { state } = this.#kept(stored.keysAt(this.#view.position));
     const written = [...this.#drafts.values()]
       .filter((draft) => draft.changed)
       .map(({ key, value }) => ({ key, there: value !== undefined }));
@@ -149,7 +146,14 @@ export class Share<T> implements ObjectsShare<T> {
   /** A value that is guarded by something else than its own tag. */
   async #read(key: string): Promise<T | undefined> {
     const { position, time } = this.#view;
-    return this.#handle.value(this.#known(await this.#handle.stored.at(key, position)), key, time);
+    return this.#handle.value(this.#kept(await this.#handle.stored.at(key, position)), key, time);
+  }
+
+  /** What is known at the position of the transaction, unless others have trimmed it meanwhile. */
+  #kept<S>(version: Version<S>): Version<S> {
+    const { fault } = version;
+    if (!isTrimmed(fault)) return version;
+    throw new OutdatedError(this.#handle.name, this.#view.position, fault);
   }
 
   prepare(commit: Commit, names: string[]): Promise<void> | undefined {
@@ -162,8 +166,9 @@ export class Share<T> implements ObjectsShare<T> {
   }
 
   #prepare(changed: readonly Draft<T>[], commit: Commit, names: string[]): void {
+    this.#handle.check();
     const { stored, keys } = this.#handle;
-    const known = keys === undefined ? undefined : this.#keys();
+    const known = keys === undefined ? undefined : this.#kept(stored.keysAt(this.#view.position)).state;
     const others = names.length === 0 ? undefined : new Set(names);
     const claims = known === undefined ? undefined : new Claims(changed.map(({ key }) => key));
     for (const draft of changed) {

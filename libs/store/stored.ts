@@ -7,8 +7,8 @@
 import { LRUCache } from "lru-cache";
 import { LogError, type SeqNum } from "../../core/index.js";
 import { Values } from "../codec.js";
-import { storeClosedError } from "../errors.js";
 import { decodeCommit, type Part } from "../envelope.js";
+import { storeClosedError } from "../errors.js";
 import type { Feed, Follower, Place } from "../feed.js";
 import { isTrimmed, Replica, step, type Fold, type Version } from "../replica.js";
 import { collectionTag, definitionTag } from "../tags.js";
@@ -37,6 +37,8 @@ export class StoredBook implements Follower {
   readonly feed: Feed;
   /** Read what any store on the book writes. */
   readonly values = new Values();
+  /** Why nothing is kept up to date any more. */
+  fault: Error | undefined;
   readonly #collections = new Map<string, StoredCollection>();
   #stores = 0;
   #following: Promise<void> | undefined;
@@ -54,12 +56,13 @@ export class StoredBook implements Follower {
     return book;
   }
 
-  /** One store less. What nobody holds any more costs nothing, and what is under way fails: it would go stale. */
+  /** One store less. What nobody holds any more costs nothing. */
   leave(): void {
     if (--this.#stores > 0) return;
+    this.fault = storeClosedError();
     this.feed.unfollow(this);
     books.delete(this.feed);
-    for (const collection of this.#collections.values()) collection.close(storeClosedError());
+    for (const collection of this.#collections.values()) collection.close();
     this.#collections.clear();
   }
 
@@ -80,7 +83,8 @@ export class StoredBook implements Follower {
   }
 
   end(error: Error): void {
-    for (const collection of this.#collections.values()) collection.close(error);
+    this.fault = error;
+    for (const collection of this.#collections.values()) collection.close();
   }
 }
 
@@ -105,8 +109,6 @@ export class StoredCollection {
   seenBytes = 0;
   readonly watchers = new Set<Watcher>();
   readonly #objects: LRUCache<string, ObjectReplica>;
-  /** Why nothing can be opened any more. */
-  #reason: Error | undefined;
 
   constructor(book: StoredBook, name: string, cacheBytes: number) {
     this.book = book;
@@ -131,6 +133,27 @@ export class StoredCollection {
     for (const watcher of this.watchers) watcher.keysOpened();
   }
 
+  /** Indexes that exist. Open, unless store or log were closed meanwhile: throws what happened. */
+  get indexNames(): ReadonlySet<string> {
+    return this.#stateOf(this.definitions);
+  }
+
+  /** The keys as of now; the same holds for them. */
+  get keysNow(): KeysState {
+    return this.#stateOf(this.keys);
+  }
+
+  /** The keys as they were at a view's position. */
+  keysAt(position: SeqNum): Version<KeysState> {
+    this.#stateOf(this.keys);
+    return this.keys.at(position);
+  }
+
+  #stateOf<S>({ current }: { readonly current: Version<S> | undefined }): S {
+    if (current === undefined) throw this.book.fault!;
+    return current.state;
+  }
+
   /** An object as it is now, if it is open. */
   peek(key: string): Version<ObjectState> | undefined {
     return this.#objects.get(key)?.current;
@@ -139,15 +162,17 @@ export class StoredCollection {
   /** An open object. */
   async object(key: string): Promise<ObjectReplica> {
     for (;;) {
-      if (this.#reason !== undefined) throw this.#reason;
       let object = this.#objects.get(key);
       if (object === undefined) {
         object = new Replica(this.feed, this.fold, this.fold.reader(this.feed.book, this.name, key));
         this.#objects.set(key, object);
       }
       await object.open();
-      // Or it was pushed out while it was read.
-      if (object.closed) continue;
+      if (object.closed) {
+        if (this.book.fault !== undefined) throw this.book.fault;
+        // It was pushed out while it was read.
+        continue;
+      }
       this.#objects.set(key, object);
       return object;
     }
@@ -175,11 +200,10 @@ export class StoredCollection {
     for (const watcher of this.watchers) watcher.changed(part, place);
   }
 
-  close(reason: Error): void {
-    this.#reason = reason;
+  close(): void {
     this.#objects.clear();
-    this.keys.close(reason);
-    this.definitions.close(reason);
+    this.keys.close();
+    this.definitions.close();
   }
 
   async #loadDefinitions(upTo: SeqNum, oldest: SeqNum): Promise<Version<ReadonlySet<string>>[]> {
@@ -226,7 +250,7 @@ export class StoredCollection {
       for (const part of storeParts(decodeCommit(record.data), record.tags)) {
         if (part.collection !== this.name) continue;
         const kept = record.seqnum > oldest && version.seqnum < record.seqnum;
-        version = step(keysFold, version, part, record, kept);
+        version = step(keysFold, version, part, record, kept || versions.at(-2)?.state === version.state);
         if (kept) versions.push(version);
         else versions[versions.length - 1] = version;
       }

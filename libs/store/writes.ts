@@ -137,6 +137,7 @@ export class Writes<T> {
       for (const edit of edits) edit.resolve(edit.give(edit.result, at.position));
       return true;
     }
+    handle.check();
     // An index may have been defined meanwhile.
     if (!handle.isOpen) return false;
     const commit = new Commit();

@@ -158,7 +158,7 @@ describe("boki import and export", function () {
     // Files end at 5 MB here: some segment cannot be made.
     const failed = await shell("ulimit -f 5000; boki import copy in.jsonl -b b --json", folder.path);
     assert.equal(failed.code, 3, failed.stderr);
-    assert.match(failed.stderr, /LOG_IO/);
+    assert.match(failed.stderr, /LOG_FULL/);
     const [{ imported, fromLine }] = jsonLines<{ imported: number; fromLine: number }>(failed.stdout) as [
       { imported: number; fromLine: number },
     ];

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import fc from "fast-check";
 import { Engine } from "../../core/engine/engine.js";
 import { Session } from "../../core/log.js";
 import { systemClock } from "../../core/loglet/log-clock.js";
 import { MemoryLoglet } from "../../core/loglet/memory.js";
 import type { Clock, LogBook } from "../../core/types.js";
+import { openOn as openFolder, scratch as scratchFolder } from "../loglet/on-disk.js";
 
 const hour = 3_600_000;
 
@@ -217,6 +219,45 @@ describe("a checkpoint", () => {
     await log.close();
   });
 
+  for (const storing of [false, true]) {
+    it(`T3 a forgotten tag that comes back ${storing ? "while a checkpoint is written " : ""}leaves its old records to their other tags`, async () => {
+      const clock = new SetClock();
+      const loglet = slowly(MemoryLoglet.create({ clock }));
+      const log = await openOn(loglet, clock);
+      const book = log.book("b");
+      const seqnums = async (tag?: string): Promise<number[]> => {
+        const found: number[] = [];
+        for await (const { seqnum } of book.read({ tag, head: true })) found.push(seqnum);
+        return found;
+      };
+      const append = async (...tags: string[]): Promise<number> =>
+        (await book.append(Buffer.from("x"), { tags })).seqnum;
+      await book.appendAll(Array.from({ length: 5000 }, (_, i) => ({ data: Buffer.from("x"), tags: [`first-${i}`] })));
+      const old = [await append("kept", "forgotten"), await append("kept", "forgotten")];
+      await book.trim({ tag: "forgotten", upTo: old[1]! });
+      clock.time += 2 * hour;
+      await append("later");
+      clock.time += 11_000;
+      await book.trim({ tag: "later", upTo: await append("later") });
+      const stored = storing ? log.checkpoint() : undefined;
+      const again = await append("forgotten");
+      assert.deepEqual(await seqnums("forgotten"), [again], "what was trimmed does not come back");
+      await book.trim({ tag: "forgotten", upTo: again });
+      assert.deepEqual(await seqnums("kept"), old);
+      assert.deepEqual((await seqnums()).slice(5000, 5002), old, "they are in the book as long as in one stream");
+      await stored;
+      await append("forgotten");
+      await log.checkpoint();
+      await log.close();
+      const fromCheckpoint = await openOn(loglet, clock);
+      const made = await everything(fromCheckpoint, ["kept", "forgotten"]);
+      await fromCheckpoint.close();
+      const scratch = await openFromScratch(loglet, clock);
+      assert.deepEqual(made, await everything(scratch, ["kept", "forgotten"]));
+      await scratch.close();
+    });
+  }
+
   it("is read however much is free in it", async () => {
     const clock = new SetClock();
     const loglet = MemoryLoglet.create({ clock });
@@ -238,6 +279,25 @@ describe("a checkpoint", () => {
     const again = await openOn(loglet, clock);
     assert.equal(again.stats().tags, tags);
     await again.close();
+  });
+
+  it("T3 gives back the memory of forgotten tags also after its state was verified", async () => {
+    const clock = new SetClock();
+    const log = await openFolder(join(scratchFolder(), "log"), { clock });
+    const book = log.book("b");
+    const many = (tag: (i: number) => string): Promise<unknown> =>
+      book.appendAll(Array.from({ length: 20_000 }, (_, i) => ({ data: Buffer.from("x"), tags: [tag(i)] })));
+    await many((i) => `old-${i}`);
+    clock.time += 2 * hour;
+    await many(() => "rest");
+    clock.time += 11_000;
+    await book.append(Buffer.from("x"), { tags: ["rest"] });
+    assert.ok((await log.verify()).ok);
+    await book.trim({ upTo: (await book.tail()) - 1 });
+    await many(() => "rest");
+    const { tags } = log.stats();
+    assert.ok(tags < 100, `${tags} tags`);
+    await log.close();
   });
 
   it("T3 gives back the memory of forgotten tags", async () => {

@@ -3,11 +3,13 @@ import fc from "fast-check";
 import { Engine } from "../../core/engine/engine.js";
 import { Writers, writerMs } from "../../core/engine/writers.js";
 import { LogError } from "../../core/errors.js";
+import { openLog } from "../../core/index.js";
 import { Session } from "../../core/log.js";
 import { systemClock } from "../../core/loglet/log-clock.js";
 import type { Entry, Loglet, LogletStats, Position, Sink, StoredEntry } from "../../core/loglet/loglet.js";
 import { MemoryLoglet } from "../../core/loglet/memory.js";
-import type { LogRecord } from "../../core/types.js";
+import { VirtualClock } from "../../core/testing.js";
+import type { AppendResult, LogRecord } from "../../core/types.js";
 
 /** Where a hand-over breaks: how many of its entries are ordered, and whether the giver learns what became of those. */
 interface Break {
@@ -40,7 +42,7 @@ class BreakingLoglet implements Loglet {
     throw new LogError("LOG_UNAVAILABLE", "the connection broke", { outcome: "unknown", retryable: true });
   }
 
-  subscribe(from: Position, sink: Sink): Promise<void> {
+  subscribe(from: Position, sink: Sink, _time: number): Promise<void> {
     return this.#inner.subscribe(from, {
       entries: (batch) => sink.entries(this.#answered ? batch : { ...batch, own: undefined }),
       failed: (error) => sink.failed(error),
@@ -134,5 +136,21 @@ describe("L8 entries that are given again", () => {
     assert.equal(admit(3, 11 + writerMs), "unknown");
     assert.equal(admit(1, 11 + writerMs), "new", "a new beginning");
     assert.equal(admit(5, 0, 8), "unknown", "a writer begins with 1");
+  });
+
+  it("L9 a wall clock that is set forward by hours is no reason to refuse what is appended then", async () => {
+    const clock = new VirtualClock();
+    const log = await openLog("memory:", { clock });
+    const book = log.book("b");
+    const append = (text: string): Promise<AppendResult> => book.append(Buffer.from(text), { tags: ["t"] });
+    await append("1");
+    clock.setWall(clock.now() + 2 * writerMs);
+    await Promise.all([append("2"), append("3"), book.trim({ upTo: 1 }), append("4")]);
+    clock.setWall(clock.now() + 2 * writerMs);
+    await append("5");
+    const texts: string[] = [];
+    for await (const record of book.read()) texts.push(record.text());
+    assert.deepEqual(texts, ["2", "3", "4", "5"]);
+    await log.close();
   });
 });

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { openLog } from "../../libs/index.js";
+import { BokiStore, openLog } from "../../libs/index.js";
 
 const tourFile = fileURLToPath(new URL("../../examples/tour.js", import.meta.url));
 
@@ -29,14 +29,22 @@ describe("tour", function () {
       const [, found, acknowledged] =
         /✓ ([\d,]+) of ([\d,]+) acknowledged records are there, in order, each once/.exec(output) ?? [];
       assert.ok(found !== undefined && found === acknowledged, output);
+      assert.match(output, /✓ 3,376 objects put/);
+      assert.match(output, /find\("director", "Steven Spielberg"\) {2}23 films/);
+      assert.match(output, / Universal {2}seqnum \d+\n +Walt Disney Pictures {2}seqnum \d+\n/);
+      assert.match(output, /✓ 500 sales at once, in [\d,]+ ms: 3,201 films and \$[\d,]+ as before/);
       assert.match(output, /appends\/s, 1 in flight/);
       assert.match(output, /import \{ openLog \} from "boki";/);
+      assert.match(output, /import \{ BokiStore, openLog \} from "boki";/);
     }
     const log = await openLog(`file:${join(cwd, "data")}`);
     try {
       let films = 0;
       for await (const head of log.book("films-2").read({ tag: "film", head: true })) films += head.size > 0 ? 1 : 0;
       assert.equal(films, 3_201);
+      await using store = new BokiStore(log.book("objects-2"));
+      const jaws = await store.collection<{ owner: string }>("films").get("Jaws (1975)");
+      assert.equal(jaws?.owner, "Walt Disney Pictures");
     } finally {
       await log.close();
     }

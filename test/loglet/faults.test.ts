@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { FaultDisk } from "../../core/testing.js";
 import type { Disk } from "../../core/loglet/file/disk.js";
 import { realDisk } from "../../core/loglet/file/real-disk.js";
 import { copyFolder, diskWith, ioError, openOn, scratch } from "./on-disk.js";
@@ -107,6 +108,27 @@ describe("a disk that fails", () => {
     assert.equal(again.recovered, undefined);
     await again.close();
   });
+
+  for (const code of ["ENOSPC", "EDQUOT", "EFBIG"]) {
+    it(`L7 ${code} is LOG_FULL for appends, new segments, checkpoints and the opening, and all go on once there is room`, async () => {
+      const disk = new FaultDisk();
+      disk.failNext("write", code);
+      await assert.rejects(openOn("/log", { disk }), { code: "LOG_FULL", retryable: true });
+      const log = await openOn("/log", { disk });
+      const book = log.book("b");
+      const full = { code: "LOG_FULL", outcome: "none", retryable: true };
+      disk.failNext("write", code);
+      await assert.rejects(book.append(one, { tags: ["t"] }), full);
+      disk.failNext("truncate", code);
+      await assert.rejects(book.append(Buffer.alloc(5_000_000), { tags: ["t"] }), full);
+      await book.append(one, { tags: ["t"] });
+      disk.failNext("write", code);
+      await assert.rejects(log.checkpoint(), { code: "LOG_FULL", retryable: true });
+      await log.checkpoint();
+      assert.equal((await book.readNext())!.text(), "one");
+      await log.close();
+    });
+  }
 
   it("L7 a call that a full disk cuts in two says that some of it may be there", async () => {
     const { disk, room } = smallDisk();

@@ -2,6 +2,8 @@
 import { closeSync, openSync, readdirSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Session } from "../../core/log.js";
+import type { Disk } from "../../core/loglet/file/disk.js";
+import { realDisk } from "../../core/loglet/file/real-disk.js";
 import type { LogBook } from "../../core/types.js";
 import { openOn } from "./on-disk.js";
 
@@ -25,8 +27,12 @@ export async function append(book: LogBook, from: number, count: number): Promis
 }
 
 /** Of 1,000 records in two books; `released`: half of one is trimmed and its room given back. */
-export async function longLog(folder: string, { released = false, closed = true } = {}): Promise<Session> {
-  const log = await openOn(folder, { segmentSizes: smallSegments });
+export async function longLog(
+  folder: string,
+  options: { readonly released?: boolean; readonly closed?: boolean; readonly disk?: Disk } = {},
+): Promise<Session> {
+  const { released = false, closed = true, disk = realDisk } = options;
+  const log = await openOn(folder, { segmentSizes: smallSegments, disk });
   const a = log.book("a");
   const b = log.book("b");
   await append(a, 0, 400);

@@ -14,9 +14,9 @@ export async function openOn(
   options: FileLogletOptions & { readonly cacheBytes?: number; readonly auxBytes?: number } = {},
 ): Promise<Session> {
   const loglet = await FileLoglet.open(folder, options);
-  const { cacheBytes = 0, auxBytes = 0, clock = systemClock } = options;
+  const { cacheBytes = 0, auxBytes = 0, clock = systemClock, random = Math.random } = options;
   try {
-    const engine = await Engine.start(loglet, { cacheBytes, auxBytes, clock, random: Math.random });
+    const engine = await Engine.start(loglet, { cacheBytes, auxBytes, clock, random });
     return new Session(`file:${folder}`, engine, () => engine.close());
   } catch (error) {
     await loglet.close();

@@ -1,7 +1,7 @@
 /** The ways in which a fault and a loss of power once took or changed what was acknowledged (found by test/crash/power.test.ts). */
 import assert from "node:assert/strict";
 import { openLog } from "../../core/index.js";
-import { FaultDisk } from "../../core/testing.js";
+import { FaultDisk, VirtualClock } from "../../core/testing.js";
 import type { Log } from "../../core/types.js";
 
 const open = (disk: FaultDisk): Promise<Log> => openLog("file:/log", { disk, cacheBytes: 0, io: "main" });
@@ -167,4 +167,48 @@ describe("L2 a fault, and then a loss of power", () => {
       assert.equal((await last.book("b").readPrev())!.text(), "safe");
       await last.close();
     }));
+
+  it("L9 log time goes on behind a checkpoint when nothing follows it, though the wall clock was set back", () =>
+    forSeeds(async (disk) => {
+      const clock = new VirtualClock();
+      const first = await openLog("file:/log", { disk, clock });
+      const { time } = await first.book("b").append(one, { tags });
+      await first.checkpoint();
+      await first.close();
+      // Its segment is new, and empty.
+      await openLog("file:/log", { disk, clock, durability: "os" });
+      const next = disk.kill();
+      clock.setWall(clock.now() - 60_000);
+      const log = await openLog("file:/log", { disk: next, clock });
+      const later = await log.book("b").append(one, { tags });
+      assert.ok(later.time >= time, `${later.time} comes after ${time}`);
+      await log.close();
+    }));
+
+  it("an opening that cannot read a file says so by LOG_IO, whichever it is, and the next one is as good as any", async () => {
+    const disk = new FaultDisk();
+    const log = await open(disk);
+    await log.book("b").append(one, { tags });
+    await log.checkpoint();
+    await log.book("b").append(Buffer.from("two"), { tags });
+    await log.close();
+    let failed = 0;
+    for (const operation of ["open", "read", "size", "list"] as const) {
+      for (let after = 0; ; after++) {
+        const next = disk.kill();
+        next.failNext(operation, "EIO", { after });
+        const opened = await open(next).catch((error: unknown) => error);
+        if (!(opened instanceof Error)) {
+          await (opened as Log).close().catch(() => undefined);
+          break;
+        }
+        assert.equal((opened as { code?: string }).code, "LOG_IO", `${operation} ${after}: ${opened.message}`);
+        failed++;
+        const again = await open(next);
+        assert.deepEqual(await texts(again), ["one", "two"]);
+        await again.close();
+      }
+    }
+    assert.ok(failed > 8, `${failed} openings failed`);
+  });
 });

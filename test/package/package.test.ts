@@ -4,20 +4,28 @@ import { mkdir, readFile, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { execute, executeTool, makeConsumer, makeTempDir, pack, removeDir, root } from "./pack.js";
 
-const useLog = `
-async function use(openLog) {
+const useLogAndStore = `
+async function use({ BokiStore, openLog }) {
   const log = await openLog("memory:");
   const book = log.book("b");
   const { seqnum } = await book.append(Buffer.from("hello"), { tags: ["t"] });
   const record = await book.readNext({ tag: "t" });
+  const store = new BokiStore(book);
+  const users = store.collection("users", { indexes: { name: (user) => user.name } });
+  await users.put("ada", { name: "Ada", visits: new Map([["home", 1]]) });
+  await store.transaction((tx) => tx.update(users, "ada", (user) => void user.visits.set("home", 2)));
+  const [found] = await users.find("name", "Ada");
+  await store.close();
   await log.close();
+  if (found.value.visits.get("home") !== 2) throw new Error("found something else");
   if (record.seqnum !== seqnum || record.text() !== "hello") throw new Error("read something else");
   console.log("read", record.text());
 }
 `;
 
 const typescript = `
-import { openLog, LogError, type Appended, type AppendResult, type Log, type LogBook, type LogRecord } from "boki";
+import { BokiStore, StoreNotFoundError, openLog, LogError, jsonCodec, transaction } from "boki";
+import type { Appended, AppendResult, Change, Collection, Found, Log, LogBook, LogRecord, Transaction } from "boki";
 import * as conformance from "boki/conformance";
 import { FaultDisk, VirtualClock } from "boki/testing";
 
@@ -39,6 +47,42 @@ async function use(log: Log): Promise<string> {
   return record?.text() ?? "";
 }
 
+interface User {
+  readonly name: string;
+  readonly roles: readonly string[];
+  readonly since?: Date | undefined;
+}
+
+async function useStore(log: Log): Promise<void> {
+  const store = new BokiStore(log.book("s"), { codec: jsonCodec, cacheBytes: undefined });
+  const users: Collection<User> = store.collection<User>("users", {
+    indexes: { role: (user) => user.roles, name: { by: (user) => user.name, unique: true } },
+    retain: undefined,
+  });
+  // @ts-expect-error a user has roles
+  void (() => users.put("bob", { name: "Bob" }));
+  await users.put("ada", { name: "Ada", roles: ["admin"] }, { expiresIn: undefined });
+  const renamed: User = await users.update("ada", (draft) => {
+    draft.name = "Ada L.";
+  });
+  // @ts-expect-error what is read cannot be changed
+  void (() => (renamed.name = "Eve"));
+  const sum: number = await transaction(log.book("s"), async (tx: Transaction) => {
+    const user: User | undefined = await tx.get(users, "ada");
+    await tx.put(users, "eve", { name: "Eve", roles: user?.roles ?? [] });
+    return (await tx.getAll(users, ["ada", "eve"])).length;
+  });
+  const admins: Found<User>[] = await users.find("role", "admin");
+  const sizes: number = await store.snapshot(async (at) => (await at.find(users, "role", "admin")).length);
+  let change: Change<User> | undefined;
+  for await (change of users.watch({ from: 0, signal: undefined })) if (change.key === "eve") break;
+  const missing: unknown = await users.update("bob", () => undefined).catch((error: unknown) => error);
+  if (!(missing instanceof StoreNotFoundError) || missing.code !== "STORE_NOT_FOUND") throw missing;
+  if (sum !== 2 || sizes !== 2 || admins[0]?.value.name !== "Ada L." || change?.value?.name !== "Eve")
+    throw new Error("the store does something else");
+  await store.close();
+}
+
 async function main(): Promise<void> {
   const log = await openLog("file:/log", {
     cacheBytes: undefined,
@@ -46,6 +90,7 @@ async function main(): Promise<void> {
     clock: new VirtualClock(),
   });
   try {
+    await useStore(log);
     console.log("read", await use(log));
   } catch (error) {
     if (error instanceof LogError) console.log(error.code, error.outcome);
@@ -118,7 +163,7 @@ describe("package", function () {
       consumer,
       tarball,
       {},
-      { "main.mjs": `import { openLog } from "boki";${useLog}await use(openLog);` },
+      { "main.mjs": `import * as boki from "boki";${useLogAndStore}await use(boki);` },
     );
     assert.equal(await execute(process.execPath, ["main.mjs"], consumer), "read hello\n");
 
@@ -158,7 +203,7 @@ describe("package", function () {
 
   it("works in CommonJS", async () => {
     const consumer = join(dir, "cjs");
-    const main = `const { openLog } = require("boki");${useLog}use(openLog);`;
+    const main = `const boki = require("boki");${useLogAndStore}use(boki);`;
     const loadsAll = `for (const name of ["boki/conformance", "boki/testing"])
       if (Object.keys(require(name)).length === 0) throw new Error(name + " is empty");`;
     await makeConsumer(consumer, tarball, {}, { "main.cjs": main, "all.cjs": loadsAll });

@@ -5,7 +5,7 @@
 import { dirname, join } from "node:path";
 import { LogError } from "../../errors.js";
 import type { Pace } from "../../pace.js";
-import type { Disk } from "./disk.js";
+import { type Disk, isFull } from "./disk.js";
 
 /** Is there as long as a copy is not whole. */
 export const unfinishedName = "unfinished.json";
@@ -136,7 +136,7 @@ export function copyError(error: unknown, folder: string): unknown {
   const { code, message } = error as NodeJS.ErrnoException;
   // Errors of the system are named so; others of Node have an underscore.
   if (error instanceof LogError || !/^E[A-Z0-9]+$/.test(code ?? "")) return error;
-  if (code === "ENOSPC" || code === "EDQUOT")
+  if (isFull(error))
     return new LogError("LOG_FULL", `no room in ${folder}; free some space`, { retryable: true, cause: error });
   return new LogError("LOG_IO", `reading or writing ${folder} failed: ${message}`, { cause: error });
 }

@@ -40,6 +40,12 @@ export interface DiskLock {
   release(): Promise<void>;
 }
 
+/** There is no room: on the disk, in a quota, or in a file, whose size the system or `ulimit -f` bounds. */
+export function isFull(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG";
+}
+
 /** Moves up to `length` bytes between a file's `position` and the place `at` of a buffer; gives how many it moved. */
 export type Transfer = (at: number, length: number, position: number) => number;
 

@@ -17,7 +17,7 @@ import type { BackedUp, Clock, Durability, LongOptions, Recovered, Verified } fr
 import { LogClock, systemClock, wallTime } from "../log-clock.js";
 import type { Entry, Follower, Loglet, LogletStats, Position, Sink, StoredEntry } from "../loglet.js";
 import { Background } from "./background.js";
-import type { Disk, DiskLock } from "./disk.js";
+import { type Disk, type DiskLock, isFull } from "./disk.js";
 import { frameHead, frameHolds, framePosition, frameRoom, frameSize, frameTime, sealFrame } from "./frame.js";
 import { createLog, findLog, type Found } from "./recovery.js";
 import { realDisk } from "./real-disk.js";
@@ -25,13 +25,15 @@ import { backupLog, type Held } from "./backup.js";
 import { Checkpoints } from "./checkpoints.js";
 import { compact, isMostlyDead } from "./compaction.js";
 import { scanFrames } from "./scan.js";
-import { headerBytes } from "./header.js";
-import { copyError } from "./copy.js";
+import { headerBytes, segmentNumber } from "./header.js";
+import { copyError, listFolder } from "./copy.js";
 import { type CheckpointSource, openCheckpoints } from "./source.js";
 import { verifySource } from "./verify.js";
 import { createSegment, nextSegmentBytes, type Segment, type SegmentSizes, segmentSizes } from "./segment.js";
 
 export interface FileLogletOptions {
+  /** Default true. */
+  readonly create?: boolean | undefined;
   readonly durability?: Exclude<Durability, "memory"> | undefined;
   readonly io?: "main" | "worker" | "auto" | undefined;
   readonly clock?: Clock | undefined;
@@ -120,13 +122,15 @@ export class FileLoglet implements Loglet {
     this.recovered = found.recovered;
   }
 
-  /** Opens the log in a folder, made where there is none. */
+  /** Opens the log in a folder, made where there is none, unless `create` is false. */
   static async open(directory: string, options: FileLogletOptions = {}): Promise<FileLoglet> {
     const folder = resolve(directory);
     const disk = options.disk ?? realDisk;
     let lock: DiskLock | undefined;
     try {
-      disk.makeFolder(folder);
+      // Before the lock, which leaves a file of its own.
+      if (options.create === false) mustBeThere(disk, folder);
+      else disk.makeFolder(folder);
       lock = await disk.lock(folder);
       const now = wallTime(options.clock ?? systemClock);
       const sizes = options.segmentSizes ?? segmentSizes;
@@ -330,37 +334,46 @@ export class FileLoglet implements Loglet {
 
   // Reading
 
-  async subscribe(from: Position, sink: Sink): Promise<void> {
+  async subscribe(from: Position, sink: Sink, time: number): Promise<void> {
     const first = this.#segments[0]!;
     if (first.base > from) {
       const what = `it begins at position ${first.base}, and what is before it is missing from position ${from} on`;
       throw corruptError(first.path, 0, what);
     }
+    this.#clock.observe(time);
     for (const segment of this.#segments) {
-      const isLast = segment === this.#segment;
       if (segment.next <= from) continue;
-      const { offset, position } = scanFrames(this.#disk, segment, {
-        from: segment.from(this.#disk, from),
-        end: segment.next,
-        // The last one was read through when it was opened.
-        checked: isLast,
-        deliver: (batch) => {
-          sink.entries(batch);
-          this.#clock.observe(batch.times[batch.count - 1]!);
-        },
-      });
-      if (position !== segment.next && !segment.header.sparse) {
-        throw corruptError(
-          segment.path,
-          offset,
-          `position ${position} is damaged, of those up to ${segment.next - 1} that it must hold`,
-        );
+      try {
+        this.#logBytes += this.#replay(segment, from, sink);
+      } catch (error) {
+        throw openError(error, this.#folder);
       }
-      this.#logBytes += offset - headerBytes;
       // Opening a long log does not stop everything else in the process.
       await new Promise((done) => setImmediate(done));
     }
     this.#sink = sink;
+  }
+
+  /** Gives a segment's entries at or above a position; gives the bytes of its frames. */
+  #replay(segment: Segment, from: Position, sink: Sink): number {
+    const { offset, position } = scanFrames(this.#disk, segment, {
+      from: segment.from(this.#disk, from),
+      end: segment.next,
+      // The last one was read through when it was opened.
+      checked: segment === this.#segment,
+      deliver: (batch) => {
+        sink.entries(batch);
+        this.#clock.observe(batch.times[batch.count - 1]!);
+      },
+    });
+    if (position !== segment.next && !segment.header.sparse) {
+      throw corruptError(
+        segment.path,
+        offset,
+        `position ${position} is damaged, of those up to ${segment.next - 1} that it must hold`,
+      );
+    }
+    return offset - headerBytes;
   }
 
   read(position: Position): StoredEntry | undefined | Promise<StoredEntry | undefined> {
@@ -420,8 +433,13 @@ export class FileLoglet implements Loglet {
     await this.#checkpoints.write(position, slices, hurry ? undefined : background);
   }
 
-  latestCheckpoint(): Promise<{ readonly position: Position; readonly state: Buffer } | undefined> {
-    const found = this.#checkpoints.latest(this.#segment.next - 1);
+  async latestCheckpoint(): Promise<{ readonly position: Position; readonly state: Buffer } | undefined> {
+    let found: { readonly position: Position; readonly state: Buffer } | undefined;
+    try {
+      found = this.#checkpoints.latest(this.#segment.next - 1);
+    } catch (error) {
+      throw openError(error, this.#folder);
+    }
     if (found === undefined && this.#released) {
       throw corruptError(
         this.#folder,
@@ -429,7 +447,7 @@ export class FileLoglet implements Loglet {
         "no checkpoint holds, and entries that are trimmed away are needed without one; `boki repair` makes a state of what is left",
       );
     }
-    return Promise.resolve(found);
+    return found;
   }
 
   async release(isNeeded: (position: Position) => boolean, signal: AbortSignal): Promise<void> {
@@ -564,9 +582,12 @@ export class FileLoglet implements Loglet {
   }
 }
 
-function isFull(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === "ENOSPC" || code === "EDQUOT";
+function mustBeThere(disk: Disk, folder: string): void {
+  if (listFolder(disk, folder)?.some((name) => segmentNumber(name) !== undefined) === true) return;
+  throw new LogError(
+    "LOG_NOT_A_LOG",
+    `there is no log in ${folder}, and none was to be made; mind the spelling, or begin one first`,
+  );
 }
 
 function fullError(what: string, cause: unknown): LogError {

@@ -136,9 +136,12 @@ function openLast(disk: Disk, folder: string, segments: Segment[]): Omit<Found, 
   });
   last.end = end.offset;
   last.batch = end.batch;
-  const behind = lastNonZero(disk, file, end.offset, header.size) - end.offset;
+  const found = lastNonZero(disk, file, end.offset, header.size) - end.offset;
+  // A log that was closed has its table there, of which a loss of power may have left a part.
+  const behind = found > 0 && end.clean && isTable(disk, last, table, end.offset) ? 0 : found;
   // With "os" no sync came before that of the mark, and that one may have failed.
   if (end.clean && behind === 0 && header.durability === "disk") {
+    disk.truncate(file, end.offset);
     syncMark(disk, last);
     goOn(disk, folder, last);
     return { recovered: undefined, clean: true, time: end.time };
@@ -167,6 +170,12 @@ function openLast(disk: Disk, folder: string, segments: Segment[]): Omit<Found, 
     clean: copyEnd > end.offset || end.clean,
     time: end.time,
   };
+}
+
+function isTable(disk: Disk, { file, header }: Segment, table: EntryTable, at: number): boolean {
+  const bytes = Buffer.alloc(Math.max(0, Math.min(disk.size(file), header.size) - at));
+  disk.read(file, bytes, bytes.length, at);
+  return table.isIn(bytes, at);
 }
 
 /** Makes a segment that was closed in order ready for appends behind its mark. */

@@ -4,31 +4,27 @@
  *
  * Nothing is changed in place: a file is written anew beside the old one, which stays as `NAME.before-repair`. What is lost is
  * said in sentences; what conditions cannot know any more is refused rather than accepted (L3).
+ *
+ * A repair may be cut short at any place and begun again: the new state comes first, so that what is opened in between already knows
+ * what is lost, then segment after segment, and the old states go last.
  */
 import { basename, join } from "node:path";
 import { Pace } from "../../pace.js";
 import type { LongOptions, Repaired } from "../../types.js";
-import type { Follower, Position } from "../loglet.js";
+import type { Position } from "../loglet.js";
 import { checkpointName, Checkpoints } from "./checkpoints.js";
 import { copyFile } from "./copy.js";
 import type { Disk } from "./disk.js";
+import { examine } from "./examine.js";
+import type { Findings, SegmentFound } from "./findings.js";
 import { frameHead, frameRoom } from "./frame.js";
 import { headerBytes, type SegmentHeader } from "./header.js";
+import { type RepairFollower, takeLosses } from "./losses.js";
+import { type Notes, readNotes, removeNotes, writeNotes } from "./repair-notes.js";
 import { walk } from "./salvage.js";
 import { createSegment, SegmentDraft, segmentSizes } from "./segment.js";
-import { closeSource, type LogSource, openSource, sourceBytes } from "./source.js";
+import { type CheckpointSource, closeSource, type LogSource, openSource, sourceBytes } from "./source.js";
 import { EntryTable } from "./table.js";
-import { examine, type Findings, type SegmentFound } from "./verify.js";
-
-/** A follower whose state can be made to fit what is left. */
-export interface RepairFollower extends Follower {
-  /** The record at a position is gone: reads pass over it, conditions still see it. */
-  lose(position: Position): void;
-  /** Conditions that ask about tags of which nobody knows whether they were at or below a position are refused. */
-  raiseHorizons(position: Position): void;
-  /** The state, as one of `position`. */
-  dump(position: Position): Iterable<Uint8Array>;
-}
 
 export async function repairLog(
   disk: Disk,
@@ -41,11 +37,11 @@ export async function repairLog(
     const pace = new Pace(3 * sourceBytes(disk, source), options);
     const looker = makeFollower();
     const looked = await examine(disk, source, looker, pace);
-    if (looked.damage.length === 0) {
-      pace.end();
-      return { kept: looker.records, lost: [], changed: [] };
-    }
-    const repaired = await new Repair(disk, source, looked, makeFollower(), pace).run();
+    const before = readNotes(disk, folder);
+    let repaired: Repaired;
+    if (looked.damage.length > 0) repaired = await new Repair(disk, source, looked, makeFollower(), pace, before).run();
+    else repaired = { kept: looker.records, ...before };
+    if (repaired.changed.length > 0) removeNotes(disk, folder);
     pace.end();
     return repaired;
   } finally {
@@ -64,16 +60,27 @@ class Repair {
   readonly #source: LogSource;
   readonly #follower: RepairFollower;
   readonly #pace: Pace;
+  readonly #looked: Findings;
   readonly #bad: ReadonlySet<string>;
   readonly #segments: Omit<SegmentFound, "bytes">[] = [];
-  readonly #changed: string[] = [];
-  readonly #lost: string[] = [];
+  readonly #changed: string[];
+  readonly #lost: string[];
 
-  constructor(disk: Disk, source: LogSource, looked: Findings, follower: RepairFollower, pace: Pace) {
+  constructor(
+    disk: Disk,
+    source: LogSource,
+    looked: Findings,
+    follower: RepairFollower,
+    pace: Pace,
+    { lost, changed }: Notes,
+  ) {
     this.#disk = disk;
     this.#source = source;
     this.#follower = follower;
     this.#pace = pace;
+    this.#looked = looked;
+    this.#lost = [...lost];
+    this.#changed = [...changed];
     this.#bad = new Set(looked.damage.map(({ file }) => file));
   }
 
@@ -85,10 +92,13 @@ class Repair {
       each: ({ bytes: _, ...segment }) => void this.#segments.push(segment),
     });
     const last = this.#lastKnown(found);
-    const isLess = this.#tellLost(found, last);
+    const { lost, isLess } = takeLosses(found, last, segments.at(-1)!.path, this.#follower);
+    for (const what of lost) if (!this.#lost.includes(what)) this.#lost.push(what);
     this.#pace.check();
-    await this.#writeState(found, last, isLess);
+    writeNotes(this.#disk, folder, { lost: this.#lost, changed: [...this.#bad] });
+    const old = await this.#writeState(found, last, isLess || this.#looked.isLess);
     await this.#writeSegments(last);
+    for (const { path } of old) this.#disk.remove(path);
     this.#disk.syncFolder(folder);
     return { kept: this.#follower.records, lost: this.#lost, changed: this.#changed };
   }
@@ -99,78 +109,22 @@ class Repair {
     return Math.max(found.position, ...this.#source.checkpoints.map(({ position }) => position));
   }
 
-  /** Takes what is gone out of the state, and says so. True where something is. */
-  #tellLost(found: Findings, last: Position): boolean {
-    const { start, released, position } = found;
-    const follower = this.#follower;
-    const ranges = new Map<string, string[]>();
-    const tell = (path: string, from: Position, to: Position): void => {
-      const known = ranges.get(path) ?? [];
-      if (known.length === 0) ranges.set(path, known);
-      known.push(from === to ? String(from) : `${from} to ${to}`);
-    };
-    const blind = released && start === 0;
-    let unseen = 0;
-    let unknown = 0;
-    for (const { from, to, path } of found.gaps) {
-      for (let at = from; at <= Math.min(to, start); at++) {
-        if (!follower.isNeeded(at)) continue;
-        const first = at;
-        for (; at <= Math.min(to, start) && follower.isNeeded(at); at++) follower.lose(at);
-        tell(path, first, at - 1);
-        unseen = at - 1;
-      }
-      if (to <= start) continue;
-      unknown = to;
-      if (!blind) tell(path, Math.max(from, start + 1), to);
-    }
-    if (last > position) {
-      tell(this.#source.segments.at(-1)!.path, position + 1, last);
-      if (last > start) unknown = last;
-    }
-    for (const [path, positions] of ranges) {
-      const what = positions.length === 1 && !positions[0]!.includes(" ") ? "position" : "positions";
-      this.#lost.push(`${basename(path)}: what was at ${what} ${positions.join(", ")} is lost.`);
-    }
-    if (blind && unknown > 0) {
-      this.#lost.push(
-        `No checkpoint holds, so of the positions up to ${unknown} that are not there nobody knows which were trimmed away and which are lost; records that were trimmed may be there again.`,
-      );
-    }
-    if (unseen > 0)
-      this.#lost.push("Conditions still see the lost records that a checkpoint covers: they are decided as before.");
-    if (unknown > 0) {
-      follower.raiseHorizons(unknown);
-      this.#lost.push(
-        `Which tags were at the positions up to ${unknown} that are not there cannot be known. A condition on a tag that is not known now is refused when its "after" is from 1 to ${unknown - 1}; with 0 it passes. A condition on a tag of which a record is left is decided by the newest one that is left, and an append that was refused because of a lost record may be there now.`,
-      );
-    }
-    if (found.isCutOff)
-      this.#lost.push(
-        `${basename(this.#source.segments.at(-1)!.path)} was followed by others, which are missing; nobody knows how much was in them, and positions from ${last + 1} on are given out again.`,
-      );
-    return ranges.size > 0 || unknown > 0;
-  }
-
   // Files
 
-  async #writeState(found: Findings, last: Position, isLess: boolean): Promise<void> {
+  /** Stores the state, if that is needed; gives the checkpoints that are to go when all is done. */
+  async #writeState(found: Findings, last: Position, isLess: boolean): Promise<CheckpointSource[]> {
     const { folder, checkpoints } = this.#source;
     const path = join(folder, checkpointName(last));
     const whole = found.whole.map((checkpoint) => checkpoint.path);
     // What holds and says what is true stays: without lost entries, the states from before are as good as a new one.
     const drop = checkpoints.filter((checkpoint) => isLess || !whole.includes(checkpoint.path));
-    if (drop.length === 0 && !isLess) return;
+    if (drop.length === 0 && !isLess) return [];
     for (const checkpoint of drop) await this.#keepCopy(checkpoint.path, checkpoint.file);
     if (isLess || !whole.includes(path)) {
-      // Beside at most one other: the oldest of three would be removed.
-      for (const checkpoint of drop) if (checkpoint.path !== path) this.#disk.remove(checkpoint.path);
       await new Checkpoints(this.#disk, folder, found.logId).write(last, this.#follower.dump(last));
       if (!this.#changed.includes(path)) this.#changed.push(path);
-    } else {
-      for (const checkpoint of drop) this.#disk.remove(checkpoint.path);
     }
-    this.#disk.syncFolder(folder);
+    return drop.filter((checkpoint) => checkpoint.path !== path);
   }
 
   async #writeSegments(last: Position): Promise<void> {
@@ -179,10 +133,12 @@ class Repair {
       if (before !== undefined) this.#fillIn(before, segment);
       before = segment;
       const { count } = await this.#count(segment);
-      const sparse = segment.header.sparse || count < segment.next - segment.base;
-      if (segment.damaged || this.#bad.has(segment.source.path)) await this.#rewrite({ segment, sparse });
-      if (segment.isLast && (sparse || last >= segment.next))
-        this.#addLast(segment.header, Math.max(segment.next, last + 1));
+      // Positions that a checkpoint knows of, behind the last entry, are missing in the last one.
+      const next = segment.isLast ? Math.max(segment.next, last + 1) : segment.next;
+      const sparse = segment.header.sparse || count < next - segment.base;
+      if (segment.damaged || this.#bad.has(segment.source.path) || sparse !== segment.header.sparse)
+        await this.#rewrite({ segment, sparse });
+      if (segment.isLast && sparse) this.#addLast(segment.header, next);
     }
   }
 

@@ -12,13 +12,14 @@ import { type BackupFacts, readBackup } from "./backup.js";
 import { Checkpoints, readCheckpoint } from "./checkpoints.js";
 import { CopyFolder } from "./copy.js";
 import type { Disk } from "./disk.js";
+import { examine } from "./examine.js";
+import type { Findings, SegmentFound } from "./findings.js";
 import { frameHead, sealFrame, frameSeed } from "./frame.js";
 import { headerBytes, type SegmentHeader } from "./header.js";
 import { walk } from "./salvage.js";
 import { createSegment, SegmentDraft } from "./segment.js";
 import { closeSource, openSource, sourceBytes } from "./source.js";
 import { EntryTable } from "./table.js";
-import { examine, type Findings, type SegmentFound } from "./verify.js";
 
 const writeBytes = 1 << 20;
 
@@ -81,9 +82,10 @@ function refuse(from: string, found: Findings, facts: BackupFacts | undefined, a
     if (cut && missing > 0)
       throw unknown(`records of then were trimmed later, and their room was given back; restore at a later position`);
   }
-  const [first] = damage;
+  // Tables are made anew.
+  const [first, ...others] = damage.filter(({ harmless }) => !harmless);
   if (first !== undefined) {
-    const more = damage.length > 1 ? ` (and ${damage.length - 1} more)` : "";
+    const more = others.length > 0 ? ` (and ${others.length} more)` : "";
     throw corruptError(first.file, first.offset, `${first.what}${more}`);
   }
   if (facts !== undefined && found.logId !== facts.id)

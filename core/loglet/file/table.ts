@@ -83,6 +83,20 @@ export class EntryTable {
 
   /** Writes it at `at`, the end of a file whose frames end at `end`. */
   write(disk: Disk, file: number, at: number, end: number): void {
+    const bytes = this.#encode(end);
+    disk.write(file, bytes, bytes.length, at);
+  }
+
+  /**
+   * Whether the bytes at the end of a file, behind the last frame, are this table or what a loss of power has left of it: written
+   * last and not synced, any of it may be zeros. Of bytes that are as many as it has, some may be damaged.
+   */
+  isIn(bytes: Buffer, end: number): boolean {
+    const whole = this.#encode(end);
+    return bytes.length === whole.length || bytes.every((byte, i) => byte === 0 || byte === whole[i]);
+  }
+
+  #encode(end: number): Buffer {
     const columns = this.#positions === undefined ? [this.#offsets] : [this.#offsets, this.#positions];
     const parts = columns.map((column) => Buffer.from(column.buffer, column.byteOffset, this.#count * 4));
     const tail = Buffer.alloc(tailBytes);
@@ -92,7 +106,7 @@ export class EntryTable {
     tail.writeUInt32LE(end, 12);
     const bytes = Buffer.concat([...parts, tail]);
     bytes.writeUInt32LE(crc32(bytes.subarray(0, -4)), bytes.length - 4);
-    disk.write(file, bytes, bytes.length, at);
+    return bytes;
   }
 
   /** The table at the end of a file, where it begins, and where the frames end; undefined where there is none that holds. */

@@ -297,14 +297,12 @@ class InTransaction implements Place {
 
 /** Operations outside of transactions. Those that wait for one another become one record, appended on behalf of the first. */
 class Plain implements Place {
-  readonly #ran: Ran;
   readonly #things: Collection<Thing>;
   readonly #appended: AsyncLocalStorage<Appended>;
   #record: (() => number | undefined) | undefined;
 
   constructor(things: Collection<Thing>, ran: Ran, appended: AsyncLocalStorage<Appended>) {
     this.#things = things;
-    this.#ran = ran;
     this.#appended = appended;
   }
 
