@@ -6,7 +6,7 @@ import fc from "fast-check";
 import protobuf from "protobufjs";
 import { openLog } from "../../../core/index.js";
 import { BokiStore } from "../../../libs/index.js";
-import { decodeCommit, encodeCommit, type Part, StoredPart } from "../../../libs/envelope.js";
+import { decodeCommit, encodeCommit, type Part, type StoredPart } from "../../../libs/envelope.js";
 import { IndexDefinition, ObjectChange, storeParts } from "../../../libs/store/change.js";
 
 const proto = readFileSync(fileURLToPath(new URL("../../../../proto/envelope.proto", import.meta.url)), "utf8");

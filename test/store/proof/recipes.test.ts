@@ -146,7 +146,7 @@ describe("patches", function () {
           };
           let result: typeof expected;
           try {
-            result = copyValue(immer.produce(expected, recipe) as typeof expected);
+            result = copyValue(immer.produce<typeof expected>(expected, recipe));
           } catch (error) {
             // What immer refuses is refused here, and nothing has changed.
             await assert.rejects(here.items.update("x", recipe), { message: (error as Error).message });
