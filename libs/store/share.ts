@@ -2,7 +2,7 @@
 import { checkOptions } from "../../core/index.js";
 import { collectionTag, entryTag, anyEntryTag, checkKey, objectTag } from "../tags.js";
 import type { Commit } from "../commit.js";
-import { OutdatedError } from "../errors.js";
+import { OutdatedError, StoreDamagedError } from "../errors.js";
 import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions } from "../objects.js";
 import { isTrimmed, type Version } from "../replica.js";
 import type { ObjectsShare } from "../transaction.js";
@@ -110,15 +110,26 @@ export class Share<T> implements ObjectsShare<T> {
     const { state } = this.#kept(stored.keysAt(this.#view.position));
     const found = state.indexes.get(index);
     const keys = new Set(found === undefined ? [] : keysWith(found, entry));
-    if (found === undefined || found.missing > 0) for (const key of missing(state, index)) keys.add(key);
+    const unsure = new Set(found === undefined || found.missing > 0 ? missing(state, index) : []);
+    for (const key of unsure) keys.add(key);
     for (const [key, draft] of this.#drafts) if (draft.changed) keys.add(key);
     const result: Found<T>[] = [];
     for (const key of [...keys].sort(compare)) {
       if (isExpired(state.keys.get(key), this.#view.time) && this.#drafts.get(key)?.changed !== true) continue;
-      const known = await this.get(key);
+      // A damaged object that the index does not know has no entry in it.
+      const known = unsure.has(key) ? await this.#unlessDamaged(key) : await this.get(key);
       if (known !== undefined && indexes.entries(index, known).includes(entry)) result.push({ key, value: known });
     }
     return result;
+  }
+
+  async #unlessDamaged(key: string): Promise<T | undefined> {
+    try {
+      return await this.get(key);
+    } catch (error) {
+      if (error instanceof StoreDamagedError) return undefined;
+      throw error;
+    }
   }
 
   async *scan(options: ScanOptions = {}): AsyncIterableIterator<Found<T>> {
