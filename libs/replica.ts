@@ -7,7 +7,7 @@
  *
  * The fold may change a state in place where nobody can see the one before; it is told so.
  */
-import type { SeqNum } from "../core/index.js";
+import { LogError, type SeqNum } from "../core/index.js";
 import type { Feed, Place } from "./feed.js";
 import type { Keeper } from "./views.js";
 
@@ -84,10 +84,12 @@ export class Replica<S, P> implements Keeper {
       if (this.#closed) return;
       const pending = this.#pending;
       this.#pending = undefined;
+      const loaded = versions.at(-1)!.seqnum;
       this.#current = versions.pop()!;
       this.#older = versions;
       for (let i = 0; i < versions.length; i++) feed.views.replaced(this, (versions[i + 1] ?? this.#current).seqnum);
-      for (const { part, place } of pending) this.apply(part, place);
+      // A checkpoint may hold more than what was asked for.
+      for (const { part, place } of pending) if (place.seqnum > loaded) this.apply(part, place);
     } catch (error) {
       this.#opening = undefined;
       this.#pending = undefined;
@@ -123,6 +125,11 @@ export class Replica<S, P> implements Keeper {
     this.#pending = undefined;
     this.#older = [];
   }
+}
+
+/** A fault of reading, not of what is written: what would be needed to know a state has been trimmed. */
+export function isTrimmed(fault: unknown): fault is LogError {
+  return fault instanceof LogError && fault.code === "LOG_TRIMMED";
 }
 
 /** One step of a fold; what cannot be applied is a fault, until something whole comes. */

@@ -3,6 +3,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { abortedError, checkOptions, checkSignal, orAborted, show, type SeqNum } from "../../core/index.js";
 import type { Values } from "../codec.js";
 import { toMs, type Duration } from "../duration.js";
+import { OutdatedError } from "../errors.js";
 import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions, Waiting } from "../objects.js";
 import { checkKey } from "../tags.js";
 import { join, Transaction, type ObjectsShare, type TransactionalObjects } from "../transaction.js";
@@ -239,11 +240,16 @@ export class Collection<T> implements TransactionalObjects<T> {
   async #reading<R>(read: (share: ObjectsShare<T>) => Promise<R>): Promise<R> {
     this.#handle.check();
     await this.#handle.openForReads();
-    const tx = new Transaction(this.#stored.feed);
-    try {
-      return await read(this[join](tx));
-    } finally {
-      tx.end();
+    for (;;) {
+      const tx = new Transaction(this.#stored.feed);
+      try {
+        return await read(this[join](tx));
+      } catch (error) {
+        if (!(error instanceof OutdatedError)) throw error;
+        await this.#stored.feed.sync();
+      } finally {
+        tx.end();
+      }
     }
   }
 

@@ -121,7 +121,8 @@ export class Draft<T> {
   #update(value: T, checked: T, patches: readonly Patch[], expiresIn: number | null | undefined): T {
     if (expiresIn !== undefined) this.#expiresIn = expiresIn;
     if (checked === this.#value) return checked;
-    let whole = this.#value === undefined || this.#what === "value" || checked !== value;
+    // Where immer has no patch for a change, as from 0 to -0, the value says it.
+    let whole = this.#value === undefined || this.#what === "value" || checked !== value || patches.length === 0;
     for (const patch of patches) {
       if (patch.path.length === 0) whole = true;
       const part: unknown = patch.value;
@@ -190,8 +191,9 @@ function pathOf({ path }: Patch): string {
 
 /** Patches name members of a Set and keys of a Map themselves: objects among those are others once they have been in the log. */
 function keepsIdentity(value: unknown, { path, value: member }: Patch): boolean {
-  // Nor does immer apply patches inside of a property with this name.
+  // Nor does immer apply patches inside of a property "constructor", or of a key of a Map that is no string or number.
   if (path.some((step) => (typeof step === "object" && step !== null) || step === "constructor")) return false;
+  if (path.slice(0, -1).some((step) => typeof step !== "string" && typeof step !== "number")) return false;
   if (typeof member !== "object" || member === null) return true;
   let at = value;
   for (const step of path.slice(0, -1)) {

@@ -25,7 +25,9 @@ export class Handle<T> {
   readonly #tag: string;
   readonly #definitionTag: string;
   readonly #onProgress = new Set<(progress: BuildProgress) => void>();
-  #building: Promise<void> | undefined;
+  #building: Promise<unknown> | undefined;
+  /** Objects that building has left out: damaged, or of a version that cannot be brought up. It is not tried again for those. */
+  #unreadable = 0;
   readonly #ending = new AbortController();
   #closed: (() => Error) | undefined;
 
@@ -95,7 +97,9 @@ export class Handle<T> {
     if (onProgress !== undefined) this.#onProgress.add(onProgress);
     this.#building ??= buildIndexes(this.stored, this.indexes.names, this.reindex, (progress) => {
       for (const show of this.#onProgress) show(progress);
-    }).finally(() => (this.#building = undefined));
+    })
+      .then(() => (this.#unreadable = this.#missing))
+      .finally(() => (this.#building = undefined));
     try {
       await orAborted(this.#building, signal);
     } catch (error) {
@@ -105,6 +109,12 @@ export class Handle<T> {
     } finally {
       if (onProgress !== undefined) this.#onProgress.delete(onProgress);
     }
+  }
+
+  /** The most objects that any of the indexes misses. */
+  get #missing(): number {
+    const indexes = this.stored.keys.current?.state.indexes;
+    return Math.max(0, ...this.indexes.names.map((name) => indexes?.get(name)?.missing ?? 0));
   }
 
   /** All that a write of any object needs is open. */
@@ -122,7 +132,7 @@ export class Handle<T> {
   get areIndexesWhole(): boolean {
     if (this.indexes.size === 0) return true;
     const state = this.stored.keys.current?.state;
-    return this.indexes.names.every((name) => state?.indexes.get(name)?.missing === 0);
+    return this.indexes.names.every((name) => (state?.indexes.get(name)?.missing ?? Infinity) <= this.#unreadable);
   }
 
   /** The keys as of now, where a write needs them. */

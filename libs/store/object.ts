@@ -6,12 +6,12 @@
  * trimmed.
  */
 import { Immer, enableMapSet, enablePatches, type Patch } from "immer";
-import { LogError, type LogBook, type LogRecord, type SeqNum } from "../../core/index.js";
+import type { LogBook, LogRecord, SeqNum } from "../../core/index.js";
 import type { Values } from "../codec.js";
 import { decodeCommit } from "../envelope.js";
 import type { Place } from "../feed.js";
 import { MessageReader, beginMessage, endMessage, writeBytes, writeString, writeUint } from "../protobuf.js";
-import { step, type Fold, type Load, type Version } from "../replica.js";
+import { isTrimmed, step, type Fold, type Load, type Version } from "../replica.js";
 import { objectTag } from "../tags.js";
 import { freezeValue } from "../value.js";
 import { ObjectChange, storeParts } from "./change.js";
@@ -169,19 +169,32 @@ export class ObjectFold implements Fold<ObjectState, ObjectChange> {
     const tag = objectTag(collection, key);
     const steps: { readonly record: LogRecord; readonly change: ObjectChange }[] = [];
     let version: Version<ObjectState> | undefined;
-    for await (const record of book.read({ tag, to: upTo, reverse: true })) {
-      const saved = record.aux !== undefined && record.seqnum <= oldest ? this.load(record.aux, tag) : undefined;
-      if (saved !== undefined) {
-        version = { seqnum: record.seqnum, state: saved };
-        break;
+    let trimPoint = Infinity;
+    try {
+      for await (const record of book.read({ tag, to: upTo, reverse: true })) {
+        const saved = record.aux !== undefined && record.seqnum <= oldest ? this.load(record.aux, tag) : undefined;
+        if (saved !== undefined) {
+          version = { seqnum: record.seqnum, state: saved };
+          break;
+        }
+        const change = changeOf(record, collection, key);
+        if (change === undefined) continue;
+        steps.push({ record, change });
+        if (change.isWhole && record.seqnum <= oldest) break;
       }
-      const change = changeOf(record, collection, key);
-      if (change === undefined) continue;
-      steps.push({ record, change });
-      if (change.isWhole && record.seqnum <= oldest) break;
+      const first = steps.at(-1);
+      const isKnown = version !== undefined || (first?.change.isWhole === true && first.record.seqnum <= oldest);
+      // Before that there is nothing, or something that is trimmed.
+      if (!isKnown && oldest > 0) await book.readPrev({ tag, upTo: oldest, head: true });
+    } catch (fault) {
+      if (!isTrimmed(fault)) throw fault;
+      version = { seqnum: 0, state: absent, fault };
+      trimPoint = fault.trimPoint!;
     }
-    version ??= await this.#beginning(book, tag, steps.at(-1)?.record.seqnum, oldest);
+    version ??= { seqnum: 0, state: absent };
     const versions = [version];
+    // A stream is trimmed to what is in front of a whole value, or to a deletion.
+    if (trimPoint < upTo) versions.push((version = { seqnum: trimPoint, state: absent }));
     for (const { record, change } of steps.reverse()) {
       version = step(this, version, change, record, true);
       if (record.seqnum <= oldest) versions[0] = version;
@@ -191,23 +204,6 @@ export class ObjectFold implements Fold<ObjectState, ObjectChange> {
     if (steps.length >= auxSteps && version.fault === undefined)
       book.setAux(last!.seqnum, this.save(version.state, tag));
     return versions;
-  }
-
-  /** What was there before the first change that was found: nothing, or something that is trimmed. */
-  async #beginning(
-    book: LogBook,
-    tag: string,
-    first: SeqNum | undefined,
-    oldest: SeqNum,
-  ): Promise<Version<ObjectState>> {
-    if (oldest === 0 || (first !== undefined && first <= oldest)) return { seqnum: 0, state: absent };
-    try {
-      await book.readPrev({ tag, upTo: oldest, head: true });
-      return { seqnum: 0, state: absent };
-    } catch (error) {
-      if (error instanceof LogError && error.code === "LOG_TRIMMED") return { seqnum: 0, state: absent, fault: error };
-      throw error;
-    }
   }
 }
 

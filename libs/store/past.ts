@@ -1,7 +1,7 @@
 /** What objects were: at a position, over time, and as a stream of changes. */
 import { checkOptions, checkSeqNum, checkSignal, show, type LogRecord, type SeqNum } from "../../core/index.js";
 import { decodeCommit } from "../envelope.js";
-import { step, type Version } from "../replica.js";
+import { isTrimmed, step, type Version } from "../replica.js";
 import { checkKey, collectionTag, objectTag } from "../tags.js";
 import { ObjectChange, storeParts } from "./change.js";
 import type { Handle } from "./handle.js";
@@ -58,7 +58,7 @@ export class Past<T> {
     await this.#handle.openForReads();
     if (seqnum > feed.position) await feed.sync();
     const version = (await stored.fold.reader(feed.book, stored.name, key)(seqnum, seqnum))[0]!;
-    if (version.fault !== undefined && isTrimmed(version)) throw version.fault;
+    if (isTrimmed(version.fault)) throw version.fault;
     const last = seqnum === 0 ? undefined : await feed.book.readPrev({ upTo: seqnum, head: true });
     return this.#handle.value(version, key, last?.time ?? 0);
   }
@@ -170,8 +170,4 @@ function startOf({ from, after }: WatchOptions): readonly [SeqNum, number] | und
   const parts = typeof after === "string" ? /^(\d{1,16})\.(\d{1,9})$/.exec(after) : null;
   if (parts === null) throw new TypeError(`after must be the cursor of a change, not ${show(after)}`);
   return [Number(parts[1]), Number(parts[2])];
-}
-
-function isTrimmed({ fault }: Version<ObjectState>): boolean {
-  return (fault as { code?: string } | undefined)?.code === "LOG_TRIMMED";
 }

@@ -1,10 +1,10 @@
 /** A collection's share in a transaction: what was read and written of it, at the position of the transaction. */
-import { checkOptions, LogError } from "../../core/index.js";
+import { checkOptions } from "../../core/index.js";
 import { collectionTag, entryTag, anyEntryTag, checkKey, objectTag } from "../tags.js";
 import type { Commit } from "../commit.js";
-import { OutdatedError } from "../errors.js";
+import { OutdatedError, StoreDamagedError } from "../errors.js";
 import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions } from "../objects.js";
-import type { Version } from "../replica.js";
+import { isTrimmed, type Version } from "../replica.js";
 import type { ObjectsShare } from "../transaction.js";
 import type { View } from "../views.js";
 import { checkRecipe, copyOf, type Draft, putOptions, updateOptions } from "./draft.js";
@@ -110,15 +110,26 @@ export class Share<T> implements ObjectsShare<T> {
     const { state } = this.#kept(stored.keys.at(this.#view.position));
     const found = state.indexes.get(index);
     const keys = new Set(found === undefined ? [] : keysWith(found, entry));
-    if (found === undefined || found.missing > 0) for (const key of missing(state, index)) keys.add(key);
+    const unsure = new Set(found === undefined || found.missing > 0 ? missing(state, index) : []);
+    for (const key of unsure) keys.add(key);
     for (const [key, draft] of this.#drafts) if (draft.changed) keys.add(key);
     const result: Found<T>[] = [];
     for (const key of [...keys].sort(compare)) {
       if (isExpired(state.keys.get(key), this.#view.time) && this.#drafts.get(key)?.changed !== true) continue;
-      const known = await this.get(key);
+      // A damaged object that the index does not know has no entry in it.
+      const known = unsure.has(key) ? await this.#unlessDamaged(key) : await this.get(key);
       if (known !== undefined && indexes.entries(index, known).includes(entry)) result.push({ key, value: known });
     }
     return result;
+  }
+
+  async #unlessDamaged(key: string): Promise<T | undefined> {
+    try {
+      return await this.get(key);
+    } catch (error) {
+      if (error instanceof StoreDamagedError) return undefined;
+      throw error;
+    }
   }
 
   async *scan(options: ScanOptions = {}): AsyncIterableIterator<Found<T>> {
@@ -152,7 +163,7 @@ export class Share<T> implements ObjectsShare<T> {
   /** What is known at the position of the transaction, unless others have trimmed it meanwhile. */
   #kept<S>(version: Version<S>): Version<S> {
     const { fault } = version;
-    if (!(fault instanceof LogError && fault.code === "LOG_TRIMMED")) return version;
+    if (!isTrimmed(fault)) return version;
     throw new OutdatedError(this.#handle.name, this.#view.position, fault);
   }
 
@@ -168,12 +179,22 @@ export class Share<T> implements ObjectsShare<T> {
   #prepare(changed: readonly Draft<T>[], commit: Commit, names: string[]): void {
     this.#handle.check();
     const { stored, keys } = this.#handle;
-    const known = keys === undefined ? undefined : stored.keys.at(this.#view.position).state;
+    const known = keys === undefined ? undefined : this.#kept(stored.keys.at(this.#view.position)).state;
+    const others = names.length === 0 ? undefined : new Set(names);
     const claims = known === undefined ? undefined : new Claims(changed.map(({ key }) => key));
     for (const draft of changed) {
       this.#handle.addChange(commit, draft, known, this.#view, claims);
-      names.push(objectTag(this.#handle.name, draft.key));
+      const tag = objectTag(this.#handle.name, draft.key);
+      if (others?.has(tag) === true) throw this.#twoHandles(draft.key);
+      names.push(tag);
     }
+  }
+
+  /** Each handle has its own version of values and its own indexes: what one has written is not for the other to go on from. */
+  #twoHandles(key: string): TypeError {
+    return new TypeError(
+      `a transaction writes "${key}" of "${this.#handle.name}" through two handles; use one of them`,
+    );
   }
 
   guard(commit: Commit): void {

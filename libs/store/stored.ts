@@ -9,7 +9,7 @@ import { LogError, type SeqNum } from "../../core/index.js";
 import { Values } from "../codec.js";
 import { decodeCommit, type Part } from "../envelope.js";
 import type { Feed, Follower, Place } from "../feed.js";
-import { Replica, step, type Fold, type Version } from "../replica.js";
+import { isTrimmed, Replica, step, type Fold, type Version } from "../replica.js";
 import { collectionTag, definitionTag } from "../tags.js";
 import type { ObjectChange } from "./change.js";
 import { IndexDefinition, storeParts } from "./change.js";
@@ -210,6 +210,17 @@ export class StoredCollection {
   }
 
   async #loadKeys(upTo: SeqNum, oldest: SeqNum): Promise<Version<KeysState>[]> {
+    for (;;) {
+      try {
+        return await this.#readKeys(upTo, oldest);
+      } catch (error) {
+        // A newer checkpoint covers what has been trimmed meanwhile.
+        if (!isTrimmed(error)) throw error;
+      }
+    }
+  }
+
+  async #readKeys(upTo: SeqNum, oldest: SeqNum): Promise<Version<KeysState>[]> {
     const { book } = this.feed;
     const origin = await loadKeys(book, this.name);
     let version: Version<KeysState> = { seqnum: origin.covered, state: origin.state };
@@ -218,12 +229,13 @@ export class StoredCollection {
       const fault = new LogError(
         "LOG_TRIMMED",
         `the keys of "${this.name}" are not known any more as of ${oldest}, before ${origin.covered}`,
+        { retryable: true, trimPoint: origin.covered },
       );
       versions.unshift({ seqnum: 0, state: emptyKeys(), fault });
     }
     const tag = collectionTag(this.name);
-    const from = origin.covered === 0 ? 0 : origin.covered + 1;
-    for await (const record of book.read({ tag, from, to: upTo })) {
+    // Not from 0: then what is trimmed would be left out without a word.
+    for await (const record of book.read({ tag, from: origin.covered + 1, to: upTo })) {
       for (const part of storeParts(decodeCommit(record.data), record)) {
         if (part.collection !== this.name) continue;
         const kept = record.seqnum > oldest && version.seqnum < record.seqnum;

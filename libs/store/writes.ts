@@ -138,6 +138,8 @@ export class Writes<T> {
       return true;
     }
     handle.check();
+    // An index may have been defined meanwhile.
+    if (!handle.isOpen) return false;
     const commit = new Commit();
     const { keys } = handle;
     handle.addChange(commit, draft, keys, at, keys === undefined ? undefined : new Claims([key]));

@@ -219,6 +219,32 @@ describe("S1 does not happen:", () => {
     }
   });
 
+  it("two objects with one unique entry, written in one transaction", async () => {
+    await using log = await openLog("memory:");
+    await using store = new BokiStore(log.book("b"));
+    const unique = { color: { by: ({ color }: Item) => color, unique: true } };
+    const items = store.collection<Item>("items", { indexes: unique });
+    await items.put("x", { n: 1, color: "red" });
+    for (const order of [
+      ["x", "y"],
+      ["y", "x"],
+    ]) {
+      const both = store.transaction(async (tx) => {
+        for (const key of order) await tx.put(items, key, { n: 2, color: "red" });
+      });
+      await assert.rejects(both, { code: "STORE_UNIQUE" });
+    }
+    // One may take what the other one gives up.
+    await store.transaction(async (tx) => {
+      await tx.put(items, "y", { n: 2, color: "red" });
+      await tx.put(items, "x", { n: 2, color: "blue" });
+    });
+    assert.deepEqual(
+      (await items.find("color", "red")).map(({ key }) => key),
+      ["y"],
+    );
+  });
+
   it("a long fork: two readers who see two writes in different orders", async () => {
     await withTwo(false, async (a, b) => {
       let done = false;

@@ -145,6 +145,24 @@ describe("R2 an object that is damaged by", () => {
   }
 });
 
+describe("R2 a damaged object", () => {
+  it("is not in the way of an index that is added later", async () => {
+    const url = newUrl();
+    const first = await open(url, false);
+    await first.items.put("bad", { n: 2, list: [] });
+    await first.items.put("good", { n: 2, list: [] });
+    await first.book.append(encodeCommit([brokenPart]), { tags: tagsOf("bad") });
+    const second = await open(url);
+    const found = async (): Promise<string[]> => (await second.items.find("n", 2)).map(({ key }) => key);
+    assert.deepEqual(await found(), ["good"]);
+    await second.items.put("new", { n: 2, list: [] });
+    assert.deepEqual(await found(), ["good", "new"]);
+    await second.items.put("bad", { n: 2, list: [] });
+    assert.deepEqual(await found(), ["bad", "good", "new"]);
+    await close(first, second);
+  });
+});
+
 describe("L10 a later version of", () => {
   const laterCommit = (): Uint8Array => {
     beginMessage();

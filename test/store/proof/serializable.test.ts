@@ -16,7 +16,7 @@ import { withoutConditions } from "./tapped-book.js";
 
 const full = process.env["FULL"] === "1";
 const asked = process.env["SEED"];
-const rounds = asked !== undefined ? 1 : full ? 40 : 2;
+const rounds = asked !== undefined ? 1 : full ? 10 : 2;
 const perStrand = full ? 150 : 40;
 const firstSeed = asked !== undefined ? Number(asked) : Date.now() % 1_000_000;
 

@@ -1,0 +1,261 @@
+/** Recipes: patches and whole values give the same object, everywhere; and a recipe behaves as immer documents it. */
+import assert from "node:assert/strict";
+import { inspect } from "node:util";
+import fc from "fast-check";
+import { enableMapSet, Immer } from "immer";
+import { openLog, type Log } from "../../../core/index.js";
+import { pick, randomSource } from "../../../core/testing/random.js";
+import { BokiStore, type Collection } from "../../../libs/index.js";
+import { copyValue } from "../../../libs/value.js";
+import { anyValue } from "../../libs/values.js";
+
+enableMapSet();
+const immer = new Immer({ autoFreeze: true });
+const runs = process.env["FULL"] === "1" ? 20 : 1;
+
+function parameters<T>(numRuns: number): fc.Parameters<T> {
+  const seed = process.env["SEED"] === undefined ? {} : { seed: Number(process.env["SEED"]) };
+  const path = process.env["FC_PATH"] === undefined ? {} : { path: process.env["FC_PATH"] };
+  return { numRuns: numRuns * runs, ...seed, ...path };
+}
+
+type Container = Record<string, unknown> | unknown[] | Map<unknown, unknown> | Set<unknown>;
+
+function isContainer(value: unknown): value is Container {
+  if (typeof value !== "object" || value === null) return false;
+  return !(value instanceof Date || value instanceof Uint8Array);
+}
+
+function partsOf(value: Container): unknown[] {
+  if (Array.isArray(value)) return value;
+  return value instanceof Map || value instanceof Set ? [...value.values()] : Object.values(value);
+}
+
+/** What is done inside a recipe: a walk to some place, and a change there. */
+function changeSome(root: unknown, random: () => number, values: readonly unknown[]): void {
+  let at = root;
+  for (;;) {
+    if (!isContainer(at)) return;
+    const inner = partsOf(at).filter(isContainer);
+    if (inner.length === 0 || random() < 0.3) break;
+    at = pick(random, inner);
+  }
+  const value = pick(random, values);
+  if (Array.isArray(at)) changeArray(at, random, value);
+  else if (at instanceof Map) changeMap(at, random, value, pick(random, values));
+  else if (at instanceof Set) changeSet(at, random, value);
+  else {
+    const keys = Object.keys(at);
+    const key = keys.length > 0 && random() < 0.7 ? pick(random, keys) : pick(random, ["a", "b", "constructor", "0"]);
+    if (random() < 0.3) delete at[key];
+    else at[key] = value;
+  }
+}
+
+function changeArray(at: unknown[], random: () => number, value: unknown): void {
+  const place = Math.floor(random() * (at.length + 1));
+  const changes = [
+    () => at.push(value),
+    () => at.unshift(value),
+    () => at.splice(place, 1 + Math.floor(random() * 2)),
+    () => at.splice(place, 1, value, value),
+    () => at.reverse(),
+    () => void (at.length = Math.min(at.length, place)),
+    () => at.pop(),
+  ];
+  pick(random, changes)();
+}
+
+function changeMap(at: Map<unknown, unknown>, random: () => number, key: unknown, value: unknown): void {
+  const keys = [...at.keys()];
+  const known = keys.length > 0 ? pick(random, keys) : (key ?? null);
+  const changes = [
+    () => at.set(key ?? null, value),
+    () => at.set(known, value),
+    () => at.delete(known),
+    () => at.clear(),
+  ];
+  pick(random, changes)();
+}
+
+function changeSet(at: Set<unknown>, random: () => number, value: unknown): void {
+  const members = [...at];
+  const changes = [() => at.add(value), () => at.delete(members[0]), () => at.clear()];
+  pick(random, changes)();
+}
+
+interface Session {
+  readonly log: Log;
+  readonly store: BokiStore;
+  readonly items: Collection<unknown>;
+}
+
+async function open(url: string): Promise<Session> {
+  const log = await openLog(url);
+  const store = new BokiStore(log.book("b"));
+  return { log, store, items: store.collection("items") };
+}
+
+async function close({ store, log }: Session): Promise<void> {
+  await store.close();
+  await log.close();
+}
+
+let names = 0;
+const newUrl = (): string => `memory:recipes-${process.pid}-${++names}`;
+
+/** What immer cannot draft: it loses what is under such a key. */
+function hasKeyUndefined(value: unknown): boolean {
+  if (!isContainer(value)) return false;
+  if (value instanceof Map && (value.has(undefined) || [...value.keys()].some(hasKeyUndefined))) return true;
+  return partsOf(value).some(hasKeyUndefined);
+}
+
+const anyDraft = anyValue.filter((value) => !hasKeyUndefined(value));
+
+function assertFrozen(value: unknown): void {
+  if (!isContainer(value)) return;
+  assert.ok(Object.isFrozen(value), `${inspect(value)} is not frozen`);
+  if (value instanceof Map) assert.throws(() => value.set(1, 1));
+  if (value instanceof Set) assert.throws(() => value.add(1));
+  for (const part of partsOf(value)) assertFrozen(part);
+}
+
+describe("patches", function () {
+  this.timeout(runs * 30_000);
+
+  it("give what the recipe gave: here, in another session, and opened later", async () => {
+    let kept = 0;
+    const property = fc.asyncProperty(
+      anyDraft,
+      fc.array(anyDraft, { minLength: 1 }),
+      fc.nat(),
+      async (base, values, seed) => {
+        const url = newUrl();
+        const [here, there] = [await open(url), await open(url)];
+        // Enough beside it that patches are smaller.
+        const start = { base, padding: "x".repeat(5000) };
+        await here.items.put("x", start);
+        await there.items.get("x");
+        let expected = copyValue(start);
+        for (let i = 0; i < 5; i++) {
+          const recipe = (draft: unknown): void => {
+            const random = randomSource(seed + i);
+            for (let left = 1 + Math.floor(random() * 3); left > 0; left--)
+              changeSome(draft, random, values.map(copyValue));
+          };
+          let result: typeof expected;
+          try {
+            result = copyValue(immer.produce<typeof expected>(expected, recipe));
+          } catch (error) {
+            // What immer refuses is refused here, and nothing has changed.
+            await assert.rejects(here.items.update("x", recipe), { message: (error as Error).message });
+            continue;
+          }
+          expected = result;
+          const given = await here.items.update("x", recipe);
+          assert.deepStrictEqual(given, expected);
+          assertFrozen(given);
+          const mine = await here.items.get("x");
+          await there.store.sync();
+          assert.deepStrictEqual(await there.items.get("x"), mine, "another session");
+          assert.deepStrictEqual(mine, expected);
+          assertFrozen(await there.items.get("x"));
+          const later = await open(url);
+          assert.deepStrictEqual(await later.items.get("x"), mine, "opened later");
+          await close(later);
+        }
+        for await (const { size } of here.log.book("b").read({ tag: "$o/items/x", head: true }))
+          if (size < 4000) kept++;
+        await close(here);
+        await close(there);
+      },
+    );
+    await fc.assert(property, parameters(150));
+    assert.ok(kept > 50, `${kept} updates were patches`);
+  });
+});
+
+describe("a recipe", () => {
+  let session: Session;
+  before(async () => (session = await open(newUrl())));
+  after(() => close(session));
+
+  async function stored<T>(value: T): Promise<Collection<T>> {
+    await session.items.put("x", value);
+    return session.items as unknown as Collection<T>;
+  }
+
+  it("that throws changes nothing, and its error comes back", async () => {
+    const items = await stored({ n: 1, list: [1] });
+    const fault = new Error("mine");
+    const failing = items.update("x", (draft) => {
+      draft.n = 2;
+      draft.list.push(2);
+      throw fault;
+    });
+    await assert.rejects(failing, fault);
+    assert.deepEqual(await items.get("x"), { n: 1, list: [1] });
+  });
+
+  it("that returns undefined or its draft keeps the changes", async () => {
+    const items = await stored({ n: 1 });
+    assert.deepEqual(await items.update("x", (draft) => void draft.n++), { n: 2 });
+    assert.deepEqual(
+      await items.update("x", (draft) => {
+        draft.n++;
+        return draft;
+      }),
+      { n: 3 },
+    );
+  });
+
+  it("that returns a new value replaces the object", async () => {
+    const items = await stored<{ n: number; m?: number }>({ n: 1 });
+    assert.deepEqual(await items.update("x", ({ n }) => ({ n: n + 1, m: 0 })), { n: 2, m: 0 });
+  });
+
+  it("that changes the draft and returns something else is refused", async () => {
+    const items = await stored({ n: 1 });
+    const both = items.update("x", (draft) => {
+      draft.n = 2;
+      return { n: 3 };
+    });
+    await assert.rejects(both, /modified/);
+    assert.deepEqual(await items.get("x"), { n: 1 });
+  });
+
+  it("that changes nothing writes nothing", async () => {
+    const items = await stored({ n: 1, map: new Map([["a", [1]]]) });
+    const tail = await session.log.book("b").tail();
+    await items.update("x", (draft) => {
+      draft.n = 1;
+      draft.map.get("a")!.push(2);
+      draft.map.get("a")!.pop();
+    });
+    const { length } = (await items.get("x"))!.map.get("a")!;
+    assert.equal(length, 1);
+    assert.ok((await session.log.book("b").tail()) - tail <= 1);
+  });
+
+  it("changes nested Maps, with keys of all types", async () => {
+    const keys = ["text", 7, 7n, true, null, NaN];
+    const inner = (): Map<unknown, { list: number[] }> => new Map(keys.map((key) => [key, { list: [0] }]));
+    const items = await stored({ padding: "x".repeat(5000), map: new Map(keys.map((key) => [key, inner()])) });
+    const other = await open(session.log.url);
+    for (const outer of keys) {
+      for (const key of keys) {
+        const given = await items.update("x", (draft) => void draft.map.get(outer)!.get(key)!.list.push(1));
+        assert.deepEqual(given.map.get(outer)!.get(key), { list: [0, 1] });
+      }
+    }
+    await other.store.sync();
+    assert.deepStrictEqual(await other.items.get("x"), await items.get("x"), "another session");
+    await close(other);
+  });
+
+  it("gets a stored null, which is a value", async () => {
+    const items = await stored<number | null>(null);
+    assert.equal(await items.update("x", (n) => (n ?? 0) + 1), 1);
+  });
+});
