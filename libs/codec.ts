@@ -18,7 +18,11 @@ export interface Codec {
 }
 
 /** The default: small, fast, and read by the MessagePack libraries of other languages. */
-export const messagePackCodec: Codec = Object.freeze({ id: 1, encode: encodeMessagePack, decode: decodeMessagePack });
+export const messagePackCodec: Codec = Object.freeze({
+  id: 1,
+  encode: (value: unknown) => encodeMessagePack(value),
+  decode: decodeMessagePack,
+});
 
 /** For who wants to read the log with the eye. */
 export const jsonCodec: Codec = Object.freeze({
@@ -49,6 +53,7 @@ export class Values {
 
   /** The id of the codec and the bytes of a value that `copyValue` or `checkValue` took. */
   encode(value: unknown): Uint8Array {
+    if (this.#codec === messagePackCodec) return encodeMessagePack(value, messagePackCodec.id);
     const bytes: unknown = this.#codec.encode(value);
     if (!(bytes instanceof Uint8Array))
       throw new TypeError(`codec ${this.#codec.id} encoded to ${describe(bytes)}; encode must give a Uint8Array`);

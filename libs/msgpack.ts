@@ -23,8 +23,12 @@ class Writer {
   #at = 0;
   #start = 0;
 
-  encode(value: unknown): Uint8Array {
+  encode(value: unknown, before?: number): Uint8Array {
     this.#start = this.#at;
+    if (before !== undefined) {
+      this.#room(1);
+      this.#chunk[this.#at++] = before;
+    }
     try {
       this.#any(value);
       return this.#chunk.subarray(this.#start, this.#at);
@@ -264,7 +268,7 @@ const { hasOwnProperty: hasOwn } = Object.prototype as {
 };
 const writer = new Writer();
 
-/** The bytes of an accepted value. */
-export function encodeMessagePack(value: unknown): Uint8Array {
-  return writer.encode(value);
+/** The bytes of an accepted value, behind the byte `before` if that is given. */
+export function encodeMessagePack(value: unknown, before?: number): Uint8Array {
+  return writer.encode(value, before);
 }

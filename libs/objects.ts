@@ -1,4 +1,5 @@
 /** The words of BokiStore that its collections and the transaction share. Durations are ms or strings such as "30s". */
+import type { Draft } from "immer";
 import type { Duration } from "./duration.js";
 
 /** What an index computes from a value, and what is looked up in it. Told apart by type: 1, 1n and "1" are three. */
@@ -9,12 +10,8 @@ export type IndexValue = string | number | bigint | boolean | Date;
  */
 export type Recipe<T> = (draft: Mutable<T>) => Mutable<T> | T | undefined | void;
 
-/** A value as a draft: its properties may be set. */
-export type Mutable<T> = T extends (...args: never[]) => unknown
-  ? T
-  : T extends object
-    ? { -readonly [Key in keyof T]: T[Key] }
-    : T;
+/** A value as a draft: all in it may be changed, also what its type calls readonly. */
+export type Mutable<T> = Draft<T>;
 
 export interface PutOptions {
   /** The object is gone so long after the log time of this change. Default: it stays. */

@@ -15,7 +15,9 @@ export function beginMessage(): void {
 
 /** The bytes written since `beginMessage`, a copy. */
 export function endMessage(): Uint8Array {
-  return Uint8Array.prototype.slice.call(scratch, start);
+  const bytes = Buffer.allocUnsafe(scratch.length - start);
+  scratch.copy(bytes, 0, start);
+  return bytes;
 }
 
 /** A mark in front of which a nested message is about to be written. */

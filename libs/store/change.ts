@@ -154,7 +154,10 @@ export class IndexDefinition implements Part {
  * The parts of a commit that concern the store, decoded once; `tags` are those of its record. Where one cannot be read, the
  * objects of the tags that no other part is about are damaged. Throws `LOG_VERSION` for a form that is not known.
  */
-export function storeParts(parts: Part[], tags: readonly string[]): readonly (ObjectChange | IndexDefinition)[] {
+export function storeParts(
+  parts: Part[],
+  record: { readonly tags: readonly string[] },
+): readonly (ObjectChange | IndexDefinition)[] {
   const found: (ObjectChange | IndexDefinition)[] = [];
   let fault: Error | undefined;
   for (let i = 0; i < parts.length; i++) {
@@ -167,7 +170,7 @@ export function storeParts(parts: Part[], tags: readonly string[]): readonly (Ob
     if (part instanceof BrokenPart || (part instanceof ObjectChange && part.key === "")) fault = part.fault;
     else if (part instanceof ObjectChange || part instanceof IndexDefinition) found.push(part);
   }
-  return fault === undefined ? found : [...found, ...damagedBy(fault, tags, found)];
+  return fault === undefined ? found : [...found, ...damagedBy(fault, record.tags, found)];
 }
 
 /** Changes that say of the objects in the tags of a record that they are damaged. */

@@ -172,10 +172,7 @@ export class Collection<T> implements TransactionalObjects<T> {
     return this.#past.history(key, options);
   }
 
-  /**
-   * Each change of any object, in order, none left out and none twice; waits for those to come. Rejects with `LOG_ABORTED` at
-   * the abort, and with `LOG_TRIMMED` where it begins with, or is overtaken by, what is not retained.
-   */
+  /** Each change of any object, in order, none left out and none twice; waits for those to come. Ends at the abort. */
   watch(options?: WatchOptions): AsyncIterableIterator<Change<T>> {
     return this.#past.watch(options);
   }

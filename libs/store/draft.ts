@@ -124,7 +124,9 @@ export class Draft<T> {
     let whole = this.#value === undefined || this.#what === "value" || checked !== value;
     for (const patch of patches) {
       if (patch.path.length === 0) whole = true;
-      if (patch.op !== "remove" && checkValue(patch.value, pathOf(patch))) this.#shared = true;
+      const part: unknown = patch.value;
+      // Most parts are numbers: there is nothing to check, and no path to be made for it.
+      if (typeof part !== "number" && patch.op !== "remove" && checkValue(part, pathOf(patch))) this.#shared = true;
       if (!whole && !keepsIdentity(this.#value, patch)) whole = true;
     }
     this.#value = checked === value ? value : copyOf(checked);

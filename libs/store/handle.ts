@@ -77,7 +77,7 @@ export class Handle<T> {
     await stored.definitions.open();
     this.check();
     if (this.indexes.size > 0) await this.openIndexes();
-    else if (stored.indexNames.size > 0) await stored.openKeys();
+    else if (stored.definitions.current!.state.size > 0) await stored.openKeys();
   }
 
   /** Opens the keys, and sees to it that the indexes which this handle declares exist and miss nothing. */
@@ -98,6 +98,10 @@ export class Handle<T> {
     }).finally(() => (this.#building = undefined));
     try {
       await orAborted(this.#building, signal);
+    } catch (error) {
+      // What it stands on goes with the store and the log.
+      this.check();
+      throw error;
     } finally {
       if (onProgress !== undefined) this.#onProgress.delete(onProgress);
     }
@@ -121,12 +125,13 @@ export class Handle<T> {
     return this.indexes.names.every((name) => state?.indexes.get(name)?.missing === 0);
   }
 
-  /** The keys as of now, where a write needs them. Throws once the store or the log is closed. */
+  /** The keys as of now, where a write needs them. */
   get keys(): KeysState | undefined {
-    return this.stored.indexNames.size === 0 ? undefined : this.stored.keysNow;
+    const { definitions, keys } = this.stored;
+    return definitions.current!.state.size === 0 ? undefined : keys.current!.state;
   }
 
-  /** What a write begins with. Throws `STORE_VERSION`. What is damaged or refused can still be replaced and deleted. */
+  /** What a write begins with. Throws `STORE_VERSION`. Of a damaged object it is only known that it is there. */
   draft({ state, fault }: Version<ObjectState>, key: string, time: number): Draft<T> | Promise<Draft<T>> {
     const draft = (base: ObjectState, known: T | undefined, why?: Error): Draft<T> =>
       new Draft(this.name, key, { base, fault: why }, known, this.shape);

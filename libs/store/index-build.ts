@@ -34,7 +34,7 @@ export async function buildIndexes(
   onProgress: (progress: BuildProgress) => void,
 ): Promise<void> {
   for (const index of names) await define(stored, index);
-  const missing = keysMissing(stored.keysNow, names);
+  const missing = keysMissing(stored.keys.current!.state, names);
   for (let done = 0; done < missing.length;) {
     const some = missing.slice(done, done + atOnce);
     await Promise.all(some.map(reindex));
@@ -45,8 +45,8 @@ export async function buildIndexes(
 
 /** One record says that an index exists; of two that say so at once, one is refused. */
 async function define(stored: StoredCollection, index: string): Promise<void> {
-  const { feed, name } = stored;
-  while (!stored.indexNames.has(index)) {
+  const { feed, name, definitions } = stored;
+  while (!definitions.current!.state.has(index)) {
     const commit = new Commit();
     commit.parts.push(new IndexDefinition(name, index, false));
     commit.tag(definitionTag(name));

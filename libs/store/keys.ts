@@ -87,6 +87,7 @@ export class KeysFold implements Fold<KeysState, ObjectChange | IndexDefinition>
   apply(state: KeysState, part: ObjectChange | IndexDefinition, place: Place, fresh: boolean): KeysState {
     if (part instanceof IndexDefinition) return define(fresh ? copyOf(state) : state, part);
     if (part.fault !== undefined) return state;
+    if (leavesKey(part)) return state;
     const before = state.keys.get(part.key);
     const after = entryBehind(before, part, place);
     if (after === before || (after !== undefined && before !== undefined && sameEntry(before, after))) return state;
@@ -94,6 +95,12 @@ export class KeysFold implements Fold<KeysState, ObjectChange | IndexDefinition>
     replaceEntry(next, part.key, before, after);
     return next;
   }
+}
+
+/** Most changes: patches that say nothing of entries or expiry. */
+function leavesKey({ what, indexes, unknownIndexes, expiresAt, expiresIn, neverExpires }: ObjectChange): boolean {
+  if (what !== "patches" && what !== "same") return false;
+  return indexes.length + unknownIndexes.length + expiresAt + expiresIn === 0 && !neverExpires;
 }
 
 function entryBehind(before: KeyEntry | undefined, change: ObjectChange, place: Place): KeyEntry | undefined {

@@ -213,7 +213,7 @@ const auxSteps = 4;
 /** What a record does to one object. */
 export function changeOf(record: LogRecord, collection: string, key: string): ObjectChange | undefined {
   let found: ObjectChange | undefined;
-  for (const part of storeParts(decodeCommit(record.data), record.tags))
+  for (const part of storeParts(decodeCommit(record.data), record))
     if (part instanceof ObjectChange && part.key === key && part.collection === collection) found = part;
   return found;
 }

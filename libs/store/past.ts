@@ -132,7 +132,7 @@ export class Past<T> {
   }
 
   #changesIn(record: LogRecord): ObjectChange[] {
-    return storeParts(decodeCommit(record.data), record.tags).filter(
+    return storeParts(decodeCommit(record.data), record).filter(
       (part): part is ObjectChange => part instanceof ObjectChange && part.collection === this.#handle.name,
     );
   }

@@ -72,11 +72,11 @@ export class Retention<T> {
 
 /** Writes down the keys as they are; gives the position that is covered now, by this checkpoint or somebody else's. */
 async function checkpointKeys(stored: StoredCollection, signal: AbortSignal): Promise<SeqNum> {
-  const { feed, name } = stored;
+  const { feed, name, keys } = stored;
   const view = feed.view();
   try {
     const last = await lastCheckpoint(feed.book, name);
-    const { state, seqnum, fault } = stored.keysAt(view.position);
+    const { state, seqnum, fault } = keys.at(view.position);
     if (fault !== undefined) throw fault;
     // Nothing has come behind the last one.
     if (last !== undefined && last.covered >= seqnum) return last.covered;
@@ -112,7 +112,7 @@ async function trim(stored: StoredCollection, upTo: SeqNum, time: number, signal
     for await (const record of feed.book.read({ tag, to: upTo, signal })) {
       if (record.time > time) break;
       end = record.seqnum;
-      for (const part of storeParts(decodeCommit(record.data), record.tags)) {
+      for (const part of storeParts(decodeCommit(record.data), record)) {
         if (!(part instanceof ObjectChange) || part.collection !== name || !part.isWhole) continue;
         const stream = objectTag(name, part.key);
         const isFirst = part.isFirst && !streams.has(stream);

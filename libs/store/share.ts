@@ -107,7 +107,7 @@ export class Share<T> implements ObjectsShare<T> {
     await this.#handle.openIndexes();
     await this.#settle();
     this.#looked.push(entryTag(name, index, entry), anyEntryTag(name, index));
-    const { state } = this.#kept(stored.keysAt(this.#view.position));
+    const { state } = this.#kept(stored.keys.at(this.#view.position));
     const found = state.indexes.get(index);
     const keys = new Set(found === undefined ? [] : keysWith(found, entry));
     const unsure = new Set(found === undefined || found.missing > 0 ? missing(state, index) : []);
@@ -147,7 +147,7 @@ export class Share<T> implements ObjectsShare<T> {
     await stored.openKeys();
     await this.#settle();
     this.#looked.push(collectionTag(this.#handle.name));
-    const { state } = this.#kept(stored.keysAt(this.#view.position));
+    const { state } = this.#kept(stored.keys.at(this.#view.position));
     const written = [...this.#drafts.values()]
       .filter((draft) => draft.changed)
       .map(({ key, value }) => ({ key, there: value !== undefined }));
@@ -179,7 +179,7 @@ export class Share<T> implements ObjectsShare<T> {
   #prepare(changed: readonly Draft<T>[], commit: Commit, names: string[]): void {
     this.#handle.check();
     const { stored, keys } = this.#handle;
-    const known = keys === undefined ? undefined : this.#kept(stored.keysAt(this.#view.position)).state;
+    const known = keys === undefined ? undefined : this.#kept(stored.keys.at(this.#view.position)).state;
     const others = names.length === 0 ? undefined : new Set(names);
     const claims = known === undefined ? undefined : new Claims(changed.map(({ key }) => key));
     for (const draft of changed) {
@@ -207,7 +207,7 @@ export class Share<T> implements ObjectsShare<T> {
 
   stale(): string | undefined {
     for (const key of this.#drafts.keys()) {
-      const version = this.#handle.stored.peek(key);
+      const version = this.#handle.stored.glance(key);
       if (version !== undefined && version.seqnum > this.#view.position) return objectTag(this.#handle.name, key);
     }
     return undefined;

@@ -8,7 +8,6 @@ import { LRUCache } from "lru-cache";
 import { LogError, type SeqNum } from "../../core/index.js";
 import { Values } from "../codec.js";
 import { decodeCommit, type Part } from "../envelope.js";
-import { storeClosedError } from "../errors.js";
 import type { Feed, Follower, Place } from "../feed.js";
 import { isTrimmed, Replica, step, type Fold, type Version } from "../replica.js";
 import { collectionTag, definitionTag } from "../tags.js";
@@ -18,7 +17,10 @@ import { emptyKeys, KeysFold, type KeysState } from "./keys.js";
 import { loadKeys } from "./keys-checkpoint.js";
 import { ObjectFold, stateBytes, type ObjectState } from "./object.js";
 
-export type ObjectReplica = Replica<ObjectState, ObjectChange>;
+export class ObjectReplica extends Replica<ObjectState, ObjectChange> {
+  /** How often it was looked at. */
+  looks = 0;
+}
 export type KeysReplica = Replica<KeysState, ObjectChange | IndexDefinition>;
 export type DefinitionsReplica = Replica<ReadonlySet<string>, IndexDefinition>;
 
@@ -37,8 +39,6 @@ export class StoredBook implements Follower {
   readonly feed: Feed;
   /** Read what any store on the book writes. */
   readonly values = new Values();
-  /** Why nothing is kept up to date any more. */
-  fault: Error | undefined;
   readonly #collections = new Map<string, StoredCollection>();
   #stores = 0;
   #following: Promise<void> | undefined;
@@ -59,7 +59,6 @@ export class StoredBook implements Follower {
   /** One store less. What nobody holds any more costs nothing. */
   leave(): void {
     if (--this.#stores > 0) return;
-    this.fault = storeClosedError();
     this.feed.unfollow(this);
     books.delete(this.feed);
     for (const collection of this.#collections.values()) collection.close();
@@ -79,11 +78,10 @@ export class StoredBook implements Follower {
   }
 
   follow(parts: Part[], place: Place): void {
-    for (const part of storeParts(parts, place.tags)) this.#collections.get(part.collection)?.apply(part, place);
+    for (const part of storeParts(parts, place)) this.#collections.get(part.collection)?.apply(part, place);
   }
 
-  end(error: Error): void {
-    this.fault = error;
+  end(): void {
     for (const collection of this.#collections.values()) collection.close();
   }
 }
@@ -133,30 +131,21 @@ export class StoredCollection {
     for (const watcher of this.watchers) watcher.keysOpened();
   }
 
-  /** Indexes that exist. Open, unless store or log were closed meanwhile: throws what happened. */
-  get indexNames(): ReadonlySet<string> {
-    return this.#stateOf(this.definitions);
-  }
-
-  /** The keys as of now; the same holds for them. */
-  get keysNow(): KeysState {
-    return this.#stateOf(this.keys);
-  }
-
-  /** The keys as they were at a view's position. */
-  keysAt(position: SeqNum): Version<KeysState> {
-    this.#stateOf(this.keys);
-    return this.keys.at(position);
-  }
-
-  #stateOf<S>({ current }: { readonly current: Version<S> | undefined }): S {
-    if (current === undefined) throw this.book.fault!;
-    return current.state;
-  }
-
   /** An object as it is now, if it is open. */
   peek(key: string): Version<ObjectState> | undefined {
-    return this.#objects.get(key)?.current;
+    return this.#look(key)?.current;
+  }
+
+  /** Every eighth look counts as a use: that tells the hot from the cold, and costs little. */
+  #look(key: string): ObjectReplica | undefined {
+    const object = this.#objects.peek(key);
+    if (object !== undefined && (++object.looks & 7) === 0) this.#objects.get(key);
+    return object;
+  }
+
+  /** The same, which does not count as a use of it. */
+  glance(key: string): Version<ObjectState> | undefined {
+    return this.#objects.peek(key)?.current;
   }
 
   /** An open object. */
@@ -164,12 +153,12 @@ export class StoredCollection {
     for (;;) {
       let object = this.#objects.get(key);
       if (object === undefined) {
-        object = new Replica(this.feed, this.fold, this.fold.reader(this.feed.book, this.name, key));
+        object = new ObjectReplica(this.feed, this.fold, this.fold.reader(this.feed.book, this.name, key));
         this.#objects.set(key, object);
       }
       await object.open();
       if (object.closed) {
-        if (this.book.fault !== undefined) throw this.book.fault;
+        if (this.feed.fault !== undefined) throw this.feed.fault;
         // It was pushed out while it was read.
         continue;
       }
@@ -180,7 +169,7 @@ export class StoredCollection {
 
   /** An object as it was at a view's position. */
   at(key: string, position: SeqNum): Version<ObjectState> | Promise<Version<ObjectState>> {
-    const object = this.#objects.get(key);
+    const object = this.#look(key);
     if (object?.current !== undefined) return object.at(position);
     return this.object(key).then((opened) => (opened.closed ? this.at(key, position) : opened.at(position)));
   }
@@ -210,7 +199,7 @@ export class StoredCollection {
     let version: Version<ReadonlySet<string>> = { seqnum: 0, state: new Set<string>() };
     const versions = [version];
     for await (const record of this.feed.book.read({ tag: definitionTag(this.name), to: upTo })) {
-      for (const part of storeParts(decodeCommit(record.data), record.tags)) {
+      for (const part of storeParts(decodeCommit(record.data), record)) {
         if (!(part instanceof IndexDefinition) || part.collection !== this.name) continue;
         version = step(definitionsFold, version, part, record, true);
         if (record.seqnum <= oldest) versions[0] = version;
@@ -221,17 +210,18 @@ export class StoredCollection {
   }
 
   async #loadKeys(upTo: SeqNum, oldest: SeqNum): Promise<Version<KeysState>[]> {
-    for (;;) {
+    for (let trimmed = 0; ;) {
       try {
-        return await this.#readKeys(upTo, oldest);
+        return await this.#readKeys(upTo, oldest, trimmed);
       } catch (error) {
-        // A newer checkpoint covers what has been trimmed meanwhile.
         if (!isTrimmed(error)) throw error;
+        // A newer checkpoint covers that, unless somebody has trimmed the book himself.
+        trimmed = error.trimPoint!;
       }
     }
   }
 
-  async #readKeys(upTo: SeqNum, oldest: SeqNum): Promise<Version<KeysState>[]> {
+  async #readKeys(upTo: SeqNum, oldest: SeqNum, trimmed: SeqNum): Promise<Version<KeysState>[]> {
     const { book } = this.feed;
     const origin = await loadKeys(book, this.name);
     let version: Version<KeysState> = { seqnum: origin.covered, state: origin.state };
@@ -246,8 +236,9 @@ export class StoredCollection {
     }
     const tag = collectionTag(this.name);
     // Not from 0: then what is trimmed would be left out without a word.
-    for await (const record of book.read({ tag, from: origin.covered + 1, to: upTo })) {
-      for (const part of storeParts(decodeCommit(record.data), record.tags)) {
+    const from = Math.max(origin.covered, trimmed) + 1;
+    for await (const record of book.read({ tag, from, to: upTo })) {
+      for (const part of storeParts(decodeCommit(record.data), record)) {
         if (part.collection !== this.name) continue;
         const kept = record.seqnum > oldest && version.seqnum < record.seqnum;
         version = step(keysFold, version, part, record, kept || versions.at(-2)?.state === version.state);

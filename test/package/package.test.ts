@@ -51,6 +51,7 @@ interface User {
   readonly name: string;
   readonly roles: readonly string[];
   readonly since?: Date | undefined;
+  readonly badges?: ReadonlyMap<string, Uint8Array> | undefined;
 }
 
 async function useStore(log: Log): Promise<void> {
@@ -64,6 +65,11 @@ async function useStore(log: Log): Promise<void> {
   await users.put("ada", { name: "Ada", roles: ["admin"] }, { expiresIn: undefined });
   const renamed: User = await users.update("ada", (draft) => {
     draft.name = "Ada L.";
+    // All of a draft may be changed, also what is readonly in the type.
+    draft.roles.push("buyer");
+    draft.since = new Date(0);
+    draft.badges = new Map([["first", new Uint8Array(1)]]);
+    draft.badges.set("second", new Uint8Array(2));
   });
   // @ts-expect-error what is read cannot be changed
   void (() => (renamed.name = "Eve"));

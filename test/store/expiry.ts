@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers/promises";
 import { VirtualClock } from "../../core/testing.js";
 import type { Collection } from "../../libs/store/collection.js";
 import type { BokiStore } from "../../libs/store/store.js";
-import { all, code, onStore, take, type Bench, type Opened, type Suite } from "./suite.js";
+import { all, code, nextOf, onStore, take, type Bench, type Opened, type Suite } from "./suite.js";
 
 interface Token {
   n: number;
@@ -13,7 +14,7 @@ const tokensOf = (store: BokiStore): Collection<Token> =>
   store.collection<Token>("tokens", { indexes: { user: { by: (token) => token.user, unique: true } } });
 
 /** What becomes of a key next. */
-async function nextOf(tokens: Collection<Token>, key: string, from: number): Promise<Token | undefined> {
+async function fateOf(tokens: Collection<Token>, key: string, from: number): Promise<Token | undefined> {
   for await (const change of tokens.watch({ from })) if (change.key === key) return change.value;
   throw new Error("the watch ended");
 }
@@ -64,7 +65,7 @@ export function expiry(suite: Suite): void {
       await opened.store.sync();
       await tokens.ready();
       clock.advance(10_000);
-      assert.equal(await nextOf(tokens, "a", seqnum + 1), undefined);
+      assert.equal(await fateOf(tokens, "a", seqnum + 1), undefined);
       assert.deepEqual(
         (await all(tokens.history("a"))).map(({ value }) => value?.n),
         [1, undefined],
@@ -81,7 +82,7 @@ export function expiry(suite: Suite): void {
         clock.advance(2_000);
         const { seqnum } = await tokens.put("next", { n: 2 }, { expiresIn: "1s" });
         clock.advance(1_000);
-        assert.equal(await nextOf(tokens, "next", seqnum + 1), undefined);
+        assert.equal(await fateOf(tokens, "next", seqnum + 1), undefined);
         assert.deepEqual(await tokens.get("kept"), { n: 1 });
       },
     );
@@ -130,7 +131,7 @@ export function expiry(suite: Suite): void {
       const { seqnum } = await tokens.put("a", { n: 1, user: "ada" }, { expiresIn: "10s" });
       await store.snapshot(async (at) => {
         clock.advance(20_000);
-        assert.equal(await nextOf(tokens, "a", seqnum + 1), undefined);
+        assert.equal(await fateOf(tokens, "a", seqnum + 1), undefined);
         assert.deepEqual(await at.get(tokens, "a"), { n: 1, user: "ada" });
         assert.deepEqual(await all(at.keys(tokens)), ["a"]);
         assert.equal((await at.find(tokens, "user", "ada")).length, 1);
@@ -185,8 +186,23 @@ export function expiry(suite: Suite): void {
       assert.equal(await tokens.get("a"), undefined);
       assert.deepEqual(await all(tokens.keys()), ["b"]);
       clock.advance(1);
-      assert.equal(await nextOf(tokens, "a", seqnum + 1), undefined);
+      assert.equal(await fateOf(tokens, "a", seqnum + 1), undefined);
       assert.deepEqual(await tokens.get("b"), { n: 2 });
+    });
+
+    onClock("each of several is deleted at its own time, with nothing else going on", async ({ store }, clock) => {
+      const tokens = tokensOf(store);
+      await tokens.put("c", { n: 3 }, { expiresIn: "9s" });
+      await tokens.put("a", { n: 1 }, { expiresIn: "1s" });
+      const { seqnum } = await tokens.put("b", { n: 2 }, { expiresIn: "5s" });
+      const watching = tokens.watch({ from: seqnum + 1 });
+      for (const [key, ms] of Object.entries({ a: 1_000, b: 4_000, c: 4_000 })) {
+        clock.advance(ms);
+        assert.equal((await nextOf(watching)).key, key);
+        // The deletion ends, and looks for the next.
+        await setImmediate();
+      }
+      await watching.return!();
     });
 
     onClock("many that expire at once are all deleted", async ({ store }, clock) => {

@@ -75,6 +75,29 @@ export function retention(suite: Suite): void {
       },
     );
 
+    onStore(suite, "what was deleted takes no room, and its key is free", async (opened, bench) => {
+      const items = itemsOf(opened.store, "0s");
+      await items.put("kept", item(0));
+      for (let n = 0; n < 30; n++) {
+        await items.put(`k${n}`, item(n));
+        await items.update(`k${n}`, (draft) => void draft.n++);
+        await items.delete(`k${n}`);
+      }
+      await items.checkpoint();
+      const { records } = opened.log.stats();
+      assert.ok(records < 10, `${records} records are left of one object`);
+      const again = itemsOf((await bench.reopen(opened)).store, "0s");
+      assert.equal(await again.get("k3"), undefined);
+      await assert.rejects(
+        again.update("k3", (draft) => void draft.n++),
+        code("STORE_NOT_FOUND"),
+      );
+      await again.put("k3", item(33));
+      assert.deepEqual(await all(again.keys()), ["k3", "kept"]);
+      await again.checkpoint();
+      assert.equal((await again.get("k3"))!.n, 33);
+    });
+
     onStore(
       suite,
       "checkpoints again and again, with changes between, and from two sessions at once",

@@ -85,7 +85,7 @@ describe("L10 the envelope", () => {
       fc.property(commits, (parts) => {
         const mine = encodeCommit(parts);
         assert.deepEqual(Buffer.from(mine), Buffer.from(commitOf(parts)));
-        assert.deepEqual(storeParts(decodeCommit(mine), []).map(plain), parts.map(plain));
+        assert.deepEqual(storeParts(decodeCommit(mine), { tags: [] }).map(plain), parts.map(plain));
       }),
     );
   });
@@ -122,7 +122,7 @@ describe("L10 the envelope", () => {
           .bytes(later(inner.finish()))
           .uint32((1 << 3) | 0)
           .uint32(1);
-        assert.deepEqual(storeParts(decodeCommit(later(outer.finish())), []).map(plain), [plain(part)]);
+        assert.deepEqual(storeParts(decodeCommit(later(outer.finish())), { tags: [] }).map(plain), [plain(part)]);
       }),
     );
   });
@@ -167,7 +167,7 @@ describe("L10 the envelope", () => {
         const mine = encodeCommit(parts);
         const read = (data: Uint8Array): void => {
           try {
-            storeParts(decodeCommit(data), ["$o/c/k"]);
+            storeParts(decodeCommit(data), { tags: ["$o/c/k"] });
           } catch (error) {
             assert.equal((error as { code?: string }).code, "LOG_VERSION");
           }

@@ -223,7 +223,7 @@ export class Sessions {
 
 /** The objects that a commit changes. One that only writes down the entries of an index changes none. */
 function keysOf(data: Uint8Array): string[] {
-  const changes = storeParts(decodeCommit(data), []).filter(
+  const changes = storeParts(decodeCommit(data), { tags: [] }).filter(
     (part): part is ObjectChange => part instanceof ObjectChange,
   );
   return changes.filter(({ what }) => what !== "same").map(({ key }) => key);
