@@ -210,17 +210,18 @@ export class StoredCollection {
   }
 
   async #loadKeys(upTo: SeqNum, oldest: SeqNum): Promise<Version<KeysState>[]> {
-    for (;;) {
+    for (let trimmed = 0; ;) {
       try {
-        return await this.#readKeys(upTo, oldest);
+        return await this.#readKeys(upTo, oldest, trimmed);
       } catch (error) {
-        // A newer checkpoint covers what has been trimmed meanwhile.
         if (!isTrimmed(error)) throw error;
+        // A newer checkpoint covers that, unless somebody has trimmed the book himself.
+        trimmed = error.trimPoint!;
       }
     }
   }
 
-  async #readKeys(upTo: SeqNum, oldest: SeqNum): Promise<Version<KeysState>[]> {
+  async #readKeys(upTo: SeqNum, oldest: SeqNum, trimmed: SeqNum): Promise<Version<KeysState>[]> {
     const { book } = this.feed;
     const origin = await loadKeys(book, this.name);
     let version: Version<KeysState> = { seqnum: origin.covered, state: origin.state };
@@ -235,7 +236,8 @@ export class StoredCollection {
     }
     const tag = collectionTag(this.name);
     // Not from 0: then what is trimmed would be left out without a word.
-    for await (const record of book.read({ tag, from: origin.covered + 1, to: upTo })) {
+    const from = Math.max(origin.covered, trimmed) + 1;
+    for await (const record of book.read({ tag, from, to: upTo })) {
       for (const part of storeParts(decodeCommit(record.data), record)) {
         if (part.collection !== this.name) continue;
         const kept = record.seqnum > oldest && version.seqnum < record.seqnum;

@@ -166,6 +166,20 @@ describe("K1 keys that are loaded while another session checkpoints and trims", 
   });
 });
 
+describe("K1 keys of a book that was trimmed by its owner", () => {
+  it("are those that are left", async () => {
+    const url = newUrl();
+    const a = await open(url);
+    for (const key of ["x", "y"]) await a.items.put(key, { n: 1 });
+    const book = a.log.book("b");
+    await book.trim({ upTo: (await book.tail()) - 1 });
+    await a.items.put("z", { n: 1 });
+    const b = await open(url, { indexed: false });
+    assert.deepEqual(await keysOf(b.items), ["z"]);
+    await close(a, b);
+  });
+});
+
 describe("an index that another session defines while a write is under way", () => {
   it("has the entry of the write", async () => {
     const url = newUrl();
