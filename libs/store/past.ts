@@ -63,7 +63,7 @@ export class Past<T> {
     return this.#handle.value(version, key, last?.time ?? 0);
   }
 
-  /** What an object has been, oldest first. Begins with the oldest version kept. */
+  /** What an object has been, oldest first. Begins with the oldest version kept; `LOG_TRIMMED` for a `from` before that. */
   async *history(key: string, options: HistoryOptions = {}): AsyncIterableIterator<ObjectVersion<T>> {
     checkKey(key);
     checkOptions("history", options, historyOptions);
@@ -73,8 +73,12 @@ export class Past<T> {
     checkSignal("signal", signal);
     const { name, stored } = this.#handle;
     await this.#handle.openForReads();
+    const { book } = stored.feed;
+    const tag = objectTag(name, key);
+    // What is asked for and not kept any more is not left out without a word.
+    if (from > 0) await book.readNext({ tag, from, head: true });
     let version: Version<ObjectState> = { seqnum: 0, state: absent };
-    for await (const record of stored.feed.book.read({ tag: objectTag(name, key), to, signal })) {
+    for await (const record of book.read({ tag, to, signal })) {
       const change = changeOf(record, name, key);
       if (change === undefined) continue;
       version = step(stored.fold, version, change, record, true);

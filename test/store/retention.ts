@@ -47,6 +47,7 @@ export function retention(suite: Suite): void {
         assert.ok((await dataBytes(opened.book)) < bytes / 2);
         await assert.rejects(items.at("k10", first), code("LOG_TRIMMED"));
         await assert.rejects(take(1, items.watch({ from: first })), code("LOG_TRIMMED"));
+        await assert.rejects(all(items.history("k10", { from: first })), code("LOG_TRIMMED"));
         let at = opened;
         for (const way of ["", "renewed", "reopened", "another"] as const) {
           if (way === "renewed") at = await bench.renew(at);
