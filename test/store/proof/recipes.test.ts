@@ -66,15 +66,11 @@ function changeArray(at: unknown[], random: () => number, value: unknown): void 
   pick(random, changes)();
 }
 
-function changeMap(at: Map<unknown, unknown>, random: () => number, key: unknown, value: unknown): void {
+function changeMap(at: Map<unknown, unknown>, random: () => number, any: unknown, value: unknown): void {
+  const key = isBadKey(any) ? null : any;
   const keys = [...at.keys()];
-  const known = keys.length > 0 ? pick(random, keys) : (key ?? null);
-  const changes = [
-    () => at.set(key ?? null, value),
-    () => at.set(known, value),
-    () => at.delete(known),
-    () => at.clear(),
-  ];
+  const known = keys.length > 0 ? pick(random, keys) : key;
+  const changes = [() => at.set(key, value), () => at.set(known, value), () => at.delete(known), () => at.clear()];
   pick(random, changes)();
 }
 
@@ -104,14 +100,16 @@ async function close({ store, log }: Session): Promise<void> {
 let names = 0;
 const newUrl = (): string => `memory:recipes-${process.pid}-${++names}`;
 
-/** What immer cannot draft: it loses what is under such a key. */
-function hasKeyUndefined(value: unknown): boolean {
+/** What immer cannot do: it loses what is drafted under a key undefined, and takes an array that is a key for several steps. */
+const isBadKey = (key: unknown): boolean => key === undefined || Array.isArray(key);
+
+function hasBadKey(value: unknown): boolean {
   if (!isContainer(value)) return false;
-  if (value instanceof Map && (value.has(undefined) || [...value.keys()].some(hasKeyUndefined))) return true;
-  return partsOf(value).some(hasKeyUndefined);
+  if (value instanceof Map && [...value.keys()].some((key) => isBadKey(key) || hasBadKey(key))) return true;
+  return partsOf(value).some(hasBadKey);
 }
 
-const anyDraft = anyValue.filter((value) => !hasKeyUndefined(value));
+const anyDraft = anyValue.filter((value) => !hasBadKey(value));
 
 function assertFrozen(value: unknown): void {
   if (!isContainer(value)) return;
