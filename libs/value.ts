@@ -140,6 +140,8 @@ class Walk {
     let i = 0;
     for (const [key, part] of value) {
       this.#steps[depth] = { text: `.keys()[${i++}]` };
+      // immer loses what is drafted under it.
+      if (key === undefined) throw this.#refused(depth + 1, "undefined as a key", "use null");
       const keyCopy = this.any(key, depth + 1);
       this.#steps[depth] = { text: typeof key === "object" ? `.values()[${i - 1}]` : `.get(${literal(key)})` };
       const partCopy = this.any(part, depth + 1);

@@ -7,7 +7,8 @@ import { StoreDamagedError, StoreNotFoundError } from "../errors.js";
 import type { PutOptions, Recipe, UpdateOptions } from "../objects.js";
 import { checkValue, copyValue } from "../value.js";
 import { ObjectChange, type What } from "./change.js";
-import { immer, packPatches, wholeDue, type ObjectState } from "./object.js";
+import { immer, wholeDue, type ObjectState } from "./object.js";
+import { isFaithful, packPatches, pathOf } from "./patches.js";
 import type { Shape } from "./schema.js";
 
 /** Options of writes, apart from a signal. */
@@ -124,11 +125,10 @@ export class Draft<T> {
     // Where immer has no patch for a change, as from 0 to -0, the value says it.
     let whole = this.#value === undefined || this.#what === "value" || checked !== value || patches.length === 0;
     for (const patch of patches) {
-      if (patch.path.length === 0) whole = true;
       const part: unknown = patch.value;
       // Most parts are numbers: there is nothing to check, and no path to be made for it.
       if (typeof part !== "number" && patch.op !== "remove" && checkValue(part, pathOf(patch))) this.#shared = true;
-      if (!whole && !keepsIdentity(this.#value, patch)) whole = true;
+      if (!whole && !isFaithful(patch, this.#value, value)) whole = true;
     }
     this.#value = checked === value ? value : copyOf(checked);
     this.#what = whole ? "value" : "patches";
@@ -183,22 +183,4 @@ function synchronous(result: unknown): unknown {
   throw new TypeError(
     "a recipe is async; await what it needs before update(), since the recipe itself may run several times",
   );
-}
-
-function pathOf({ path }: Patch): string {
-  return path.map((step) => `.${typeof step === "object" ? show(step) : String(step)}`).join("");
-}
-
-/** Patches name members of a Set and keys of a Map themselves: objects among those are others once they have been in the log. */
-function keepsIdentity(value: unknown, { path, value: member }: Patch): boolean {
-  // Nor does immer apply patches inside of a property "constructor", or of a key of a Map that is no string or number.
-  if (path.some((step) => (typeof step === "object" && step !== null) || step === "constructor")) return false;
-  if (path.slice(0, -1).some((step) => typeof step !== "string" && typeof step !== "number")) return false;
-  if (typeof member !== "object" || member === null) return true;
-  let at = value;
-  for (const step of path.slice(0, -1)) {
-    if (at instanceof Set) return false;
-    at = at instanceof Map ? at.get(step) : (at as Record<string, unknown> | undefined)?.[step];
-  }
-  return !(at instanceof Set);
 }

@@ -5,7 +5,7 @@
  * reading a closed one goes back in its stream to the last whole value and forward again from there, and all before it can be
  * trimmed.
  */
-import { Immer, enableMapSet, enablePatches, type Patch } from "immer";
+import { Immer, enableMapSet, enablePatches } from "immer";
 import type { LogBook, LogRecord, SeqNum } from "../../core/index.js";
 import type { Values } from "../codec.js";
 import { decodeCommit } from "../envelope.js";
@@ -15,6 +15,7 @@ import { isTrimmed, step, type Fold, type Load, type Version } from "../replica.
 import { objectTag } from "../tags.js";
 import { freezeValue } from "../value.js";
 import { ObjectChange, storeParts } from "./change.js";
+import { unpackPatches } from "./patches.js";
 
 enablePatches();
 enableMapSet();
@@ -216,17 +217,4 @@ export function changeOf(record: LogRecord, collection: string, key: string): Ob
   for (const part of storeParts(decodeCommit(record.data), record))
     if (part instanceof ObjectChange && part.key === key && part.collection === collection) found = part;
   return found;
-}
-
-const operations = ["add", "remove", "replace"] as const;
-type Packed = [number, (string | number)[], unknown?];
-
-export function packPatches(patches: readonly Patch[]): Packed[] {
-  return patches.map(({ op, path, value }) =>
-    op === "remove" && value === undefined ? [operations.indexOf(op), path] : [operations.indexOf(op), path, value],
-  );
-}
-
-function unpackPatches(packed: unknown): Patch[] {
-  return (packed as Packed[]).map(([op, path, value]) => ({ op: operations[op]!, path, value }));
 }

@@ -56,6 +56,7 @@ const refused: [value: unknown, message: string | RegExp][] = [
     { a: new Account() },
     "at .a: an instance of Account cannot be stored; make it a plain object, for example { ...value }",
   ],
+  [new Map([[undefined, 1]]), /^at \.keys\(\)\[0\]: undefined as a key cannot be stored; use null/],
   [new Map([["k", new Account()]]), /^at \.get\("k"\): an instance of Account /],
   [new Map([[{ a: new Account() }, 1]]), /^at \.keys\(\)\[0\]\.a: an instance of Account /],
   [new Map([[{}, new Account()]]), /^at \.values\(\)\[0\]: an instance of Account /],

@@ -65,7 +65,9 @@ export const anyValue: fc.Arbitrary<unknown> = fc.letrec<{ value: unknown }>((ti
         value,
         { maxKeys: 5, noNullPrototype: true },
       ),
-      fc.array(fc.tuple(value, value), { maxLength: 5 }).map((entries) => new Map(entries)),
+      fc
+        .array(fc.tuple(value, value), { maxLength: 5 })
+        .map((entries) => new Map(entries.map(([key, part]) => [key === undefined ? null : key, part]))),
       fc.array(value, { maxLength: 5 }).map((parts) => new Set(parts)),
     ),
   };
