@@ -79,7 +79,8 @@ export class Handle<T> {
     await stored.definitions.open();
     this.check();
     if (this.indexes.size > 0) await this.openIndexes();
-    else if (stored.definitions.current!.state.size > 0) await stored.openKeys();
+    // The keys of a new collection cost nothing now; later all that has been written would be read for them.
+    else if (stored.definitions.current!.state.size > 0 || (await stored.isNew())) await stored.openKeys();
   }
 
   /** Opens the keys, and sees to it that the indexes which this handle declares exist and miss nothing. */

@@ -10,7 +10,7 @@ import { Values } from "../codec.js";
 import { decodeCommit, type Part } from "../envelope.js";
 import type { Feed, Follower, Place } from "../feed.js";
 import { isTrimmed, Replica, step, type Fold, type Version } from "../replica.js";
-import { collectionTag, definitionTag } from "../tags.js";
+import { checkpointTag, collectionTag, definitionTag } from "../tags.js";
 import type { ObjectChange } from "./change.js";
 import { IndexDefinition, storeParts } from "./change.js";
 import { emptyKeys, KeysFold, type KeysState } from "./keys.js";
@@ -123,6 +123,13 @@ export class StoredCollection {
 
   get feed(): Feed {
     return this.book.feed;
+  }
+
+  /** Nothing was ever written to it. */
+  async isNew(): Promise<boolean> {
+    for (const tag of [collectionTag(this.name), checkpointTag(this.name)])
+      if ((await this.feed.book.readPrev({ tag, head: true })) !== undefined) return false;
+    return true;
   }
 
   async openKeys(): Promise<void> {
