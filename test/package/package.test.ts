@@ -137,7 +137,7 @@ describe("package", function () {
 
   it("has the library, its types and its papers, and nothing else", () => {
     const kinds =
-      /^package\/((README|CHANGELOG)\.md|LICENSE|package\.json|docs\/.*\.md|dist\/(cli|core|libs|test\/conformance)\/.*\.(js|d\.ts))$/;
+      /^package\/((README|CHANGELOG)\.md|LICENSE|package\.json|docs\/.*\.md|proto\/.*\.proto|dist\/(cli|core|libs|test\/conformance)\/.*\.(js|d\.ts))$/;
     assert.deepEqual(
       files.filter((file) => !kinds.test(file) || /\.test\./.test(file)),
       [],
@@ -147,6 +147,7 @@ describe("package", function () {
       "CHANGELOG.md",
       "LICENSE",
       "docs/errors.md",
+      "proto/envelope.proto",
       "docs/cli.md",
       "dist/cli/boki.js",
       "dist/libs/index.d.ts",
