@@ -3,7 +3,20 @@ import type { LogRecord, RecordHead } from "../types.js";
 import type { Append } from "./append.js";
 import { readTags, readU32 } from "./entry.js";
 
-class StoredRecord implements LogRecord {
+/** Reading the data as text. */
+abstract class Readable {
+  abstract readonly data: Uint8Array;
+
+  text(): string {
+    return Buffer.from(this.data.buffer, this.data.byteOffset, this.data.length).toString("utf8");
+  }
+
+  json<T>(): T {
+    return JSON.parse(this.text()) as T;
+  }
+}
+
+class StoredRecord extends Readable implements LogRecord {
   readonly seqnum: number;
   readonly time: number;
   readonly tags: readonly string[];
@@ -12,6 +25,7 @@ class StoredRecord implements LogRecord {
   declare readonly aux?: Uint8Array;
 
   constructor(head: RecordHead, data: Uint8Array, aux: Uint8Array | undefined) {
+    super();
     this.seqnum = head.seqnum;
     this.time = head.time;
     this.tags = head.tags;
@@ -19,14 +33,6 @@ class StoredRecord implements LogRecord {
     this.data = data;
     if (aux !== undefined) this.aux = aux;
     Object.freeze(this);
-  }
-
-  text(): string {
-    return Buffer.from(this.data.buffer, this.data.byteOffset, this.data.length).toString("utf8");
-  }
-
-  json<T>(): T {
-    return JSON.parse(this.text()) as T;
   }
 }
 
@@ -39,12 +45,13 @@ export function decodeRecord(bytes: Buffer, seqnum: number, time: number): LogRe
 }
 
 /** A record as the append that made it gave it: its data is that of the caller, good until the append resolves. */
-export class GivenRecord implements LogRecord {
+export class GivenRecord extends Readable implements LogRecord {
   readonly #append: Append;
   readonly seqnum: number;
   readonly time: number;
 
   constructor(append: Append, seqnum: number, time: number) {
+    super();
     this.#append = append;
     this.seqnum = seqnum;
     this.time = time;
@@ -60,14 +67,6 @@ export class GivenRecord implements LogRecord {
 
   get data(): Uint8Array {
     return this.#append.data;
-  }
-
-  text(): string {
-    return Buffer.from(this.data.buffer, this.data.byteOffset, this.data.length).toString("utf8");
-  }
-
-  json<T>(): T {
-    return JSON.parse(this.text()) as T;
   }
 }
 

@@ -11,6 +11,7 @@ import { badArguments } from "./arguments.js";
 import { conditions } from "./conditions.js";
 import { reads } from "./reads.js";
 import type { Runner, Subject } from "./suite.js";
+import { subscriptions } from "./subscriptions.js";
 import { trims } from "./trims.js";
 import { waits } from "./waits.js";
 
@@ -20,6 +21,6 @@ export function conformance(options: Runner & { readonly name: string; subject()
   const { describe, it, name } = options;
   describe(`${name} conforms to the contract of the log`, () => {
     const suite = { describe, it, subject: () => options.subject() };
-    for (const cases of [append, conditions, reads, waits, trims, badArguments]) cases(suite);
+    for (const cases of [append, conditions, reads, waits, subscriptions, trims, badArguments]) cases(suite);
   });
 }
