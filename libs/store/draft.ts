@@ -76,25 +76,21 @@ export class Draft<T> {
     const expiresIn = options?.expiresIn === undefined ? undefined : toMs("expiresIn", options.expiresIn);
     const checked = this.#shape.check(copy, this.key);
     if (checked instanceof Promise)
-      return checked.then((known) => this.#put(known === copy ? copy : copyOf(known), expiresIn));
-    this.#put(checked === copy ? copy : copyOf(checked), expiresIn);
+      return checked.then((known) => this.#become("value", known === copy ? copy : copyOf(known), expiresIn));
+    this.#become("value", checked === copy ? copy : copyOf(checked), expiresIn);
     return undefined;
   }
 
-  #put(value: T, expiresIn: number | undefined): void {
-    this.#value = value;
-    this.#what = "value";
-    this.#patches = [];
-    this.#expiresIn = expiresIn;
-    this.#keepsExpiry = false;
-    this.#shared = false;
+  delete(): void {
+    this.#become("deleted", undefined, undefined);
   }
 
-  delete(): void {
-    this.#value = undefined;
-    this.#what = "deleted";
+  /** What it is does not depend any more on what it was. */
+  #become(what: "value" | "deleted", value: T | undefined, expiresIn: number | undefined): void {
+    this.#value = value;
+    this.#what = what;
     this.#patches = [];
-    this.#expiresIn = undefined;
+    this.#expiresIn = expiresIn;
     this.#keepsExpiry = false;
     this.#shared = false;
   }
