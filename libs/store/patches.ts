@@ -35,18 +35,24 @@ export function isFaithful(patch: Patch, before: unknown, after: unknown): boole
   const member: unknown = patch.value;
   let old = before;
   let now = after;
+  if (hasObjectKeys(old) || hasObjectKeys(now)) return false;
   for (let i = 0; i < path.length; i++) {
     const step: unknown = path[i];
     if ((typeof step !== "string" && typeof step !== "number") || step === "constructor") return false;
     const isLast = i === path.length - 1;
     if (old instanceof Set) return isLast && (typeof member !== "object" || member === null);
-    if (old instanceof Map) {
-      for (const key of old.keys()) if (isObject(key)) return false;
-    } else if (!isObject(old)) return false;
-    if (isLast) return op !== "replace" || Array.isArray(old) || keepsOrder(old, now);
+    if (!isObject(old)) return false;
+    const keepsKeys = !isLast || op !== "replace" || Array.isArray(old) || keepsOrder(old, now);
     old = stepInto(old, step);
     now = stepInto(now, step);
+    // An empty array as a key is no step at all: the patch seems to be about the Map itself.
+    if (!keepsKeys || hasObjectKeys(old) || hasObjectKeys(now)) return false;
   }
+  return path.length > 0;
+}
+
+function hasObjectKeys(value: unknown): boolean {
+  if (value instanceof Map) for (const key of value.keys()) if (isObject(key)) return true;
   return false;
 }
 

@@ -175,6 +175,29 @@ describe("patches", function () {
     assert.ok(kept > 50, `${kept} updates were patches`);
   });
 
+  it("are not used where keys of a Map are arrays, old ones, new ones and empty ones", async () => {
+    const url = newUrl();
+    const [here, there] = [await open(url), await open(url)];
+    const items = here.items as Collection<{ map: Map<unknown, unknown>; padding: string }>;
+    for (const key of [[], ["a"], ["a", "b"]]) {
+      await items.put("x", { map: new Map([["a", 1]]), padding: "x".repeat(5000) });
+      await there.store.sync();
+      await there.items.get("x");
+      const recipes = [
+        (map: Map<unknown, unknown>) => map.set(key, 1),
+        (map: Map<unknown, unknown>) => map.set([...map.keys()].at(-1), 2),
+        (map: Map<unknown, unknown>) => map.delete([...map.keys()].at(-1)),
+      ];
+      for (const recipe of recipes) {
+        await items.update("x", ({ map }) => void recipe(map));
+        await there.store.sync();
+        assert.deepStrictEqual(await there.items.get("x"), await items.get("x"), inspect(key));
+      }
+    }
+    await close(here);
+    await close(there);
+  });
+
   it("keep the order of keys where one was deleted and set again, also beside keys that are arrays", async () => {
     const url = newUrl();
     const [here, there] = [await open(url), await open(url)];
