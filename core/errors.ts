@@ -11,12 +11,15 @@ export type LogErrorCode =
   | "LOG_FULL"
   | "LOG_CLOCK"
   | "LOG_UNAVAILABLE"
+  | "LOG_TIMEOUT"
   | "LOG_ABORTED"
   | "LOG_IO"
   | "LOG_CORRUPT"
   | "LOG_VERSION"
   | "LOG_NOT_A_LOG"
-  | "LOG_SESSION";
+  | "LOG_SESSION"
+  | "LOG_UNAUTHENTICATED"
+  | "LOG_FORBIDDEN";
 
 /** Whether a failed append may still appear: `"none"` never, `"unknown"` perhaps (L7). */
 export type Outcome = "none" | "unknown";

@@ -2,25 +2,25 @@
  * A session: one opened log over an engine, which other sessions of the process may share. Checks arguments, keeps its own
  * waits, and leaves everything else to the engine.
  */
-import { onAbort, orAborted } from "./abort.js";
+import { orAborted } from "./abort.js";
+import { Appender } from "./appender.js";
 import {
-  checkData,
   checkName,
   checkOptions,
   checkSeqNum,
   checkSignal,
   checkTag,
   show,
-  writeConditions,
   writeTags,
 } from "./check.js";
-import { Append, Group, outcomeOf, Single } from "./engine/append.js";
+import { Append, Single } from "./engine/append.js";
 import { Audit } from "./engine/audit.js";
 import type { Engine } from "./engine/engine.js";
-import { recordKind, trimData, trimKind } from "./engine/entry.js";
+import { trimData, trimKind } from "./engine/entry.js";
 import { abortedError, closedError } from "./errors.js";
 import { limits } from "./limits.js";
 import { Reader } from "./reader.js";
+import { type Seen, sessionId } from "./session-id.js";
 import type {
   AppendInput,
   AppendOptions,
@@ -75,7 +75,11 @@ export class Session implements Log {
   }
 
   get session(): string {
-    return `${this.id}.${this.engine.applied}`;
+    return sessionId(this.seen);
+  }
+
+  get seen(): Seen {
+    return { id: this.id, position: this.engine.applied };
   }
 
   get clock(): Clock {
@@ -185,17 +189,16 @@ export class Session implements Log {
 }
 
 const longOptions = new Set(["signal", "onProgress"]);
-const appendOptions = new Set(["tags", "unless", "signal"]);
-const appendInputKeys = new Set(["data", "tags", "unless"]);
 const signalOptions = new Set(["signal"]);
 const trimOptions = new Set(["upTo", "tag", "signal"]);
 /** An upTo that means "all before this". */
 const everything = Number.MAX_SAFE_INTEGER;
 
-class Book extends Reader implements LogBook {
+export class Book extends Reader implements LogBook {
   readonly name: string;
   readonly log: Session;
   readonly #nameBytes: Uint8Array;
+  readonly #appender: Appender;
 
   constructor(log: Session, name: string) {
     const nameBytes = Buffer.from(name);
@@ -203,67 +206,18 @@ class Book extends Reader implements LogBook {
     this.log = log;
     this.name = name;
     this.#nameBytes = nameBytes;
+    this.#appender = new Appender(log, log.engine, nameBytes);
   }
 
-  // The overloads of the contract differ in what they resolve to; one implementation serves both.
   append(data: Uint8Array, options: AppendOptions | ConditionalAppendOptions): Promise<never> {
-    try {
-      checkOptions("append", options ?? null, appendOptions);
-      const { signal } = options;
-      if (this.log.closed) throw closedError("none");
-      const waiter = new Single();
-      const append = this.#prepare(data, options.tags, options.unless, waiter, 0);
-      if (signal !== undefined) this.#watch(signal, waiter.promise, [append]);
-      this.log.engine.append(append);
-      return waiter.promise as Promise<never>;
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    return this.#appender.append(data, options);
   }
 
   appendAll(
     inputs: readonly AppendInput[],
     options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<AppendResult[]> {
-    try {
-      checkOptions("appendAll", options, signalOptions);
-      if (!Array.isArray(inputs))
-        throw new TypeError(`appendAll takes an array of { data, tags, unless }, not ${show(inputs)}`);
-      if (inputs.length > limits.appendAllEntries) {
-        throw new RangeError(
-          `${inputs.length} records are more than the ${limits.appendAllEntries} of one appendAll; call it several times`,
-        );
-      }
-      if (this.log.closed) throw closedError("none");
-      if (inputs.length === 0) return Promise.resolve([]);
-      const waiter = new Group(inputs.length);
-      const appends = inputs.map((input: AppendInput, place) => {
-        checkOptions(`entry ${place} of appendAll`, input ?? null, appendInputKeys);
-        return this.#prepare(input.data, input.tags, input.unless, waiter, place);
-      });
-      if (options?.signal !== undefined) this.#watch(options.signal, waiter.promise, appends);
-      for (const append of appends) this.log.engine.append(append);
-      return waiter.promise;
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  #prepare(data: Uint8Array, tags: unknown, unless: unknown, waiter: Single | Group, place: number): Append {
-    const { headers } = this.log.engine;
-    checkData(data);
-    headers.begin(recordKind, this.#nameBytes);
-    writeTags(headers, tags);
-    if (unless !== undefined) writeConditions(headers, unless);
-    return new Append(headers, data, waiter, place);
-  }
-
-  /** Ends the waiting on abort; what was not handed over yet will not be. */
-  #watch(signal: AbortSignal, promise: Promise<unknown>, appends: readonly Append[]): void {
-    checkSignal("signal", signal);
-    if (signal.aborted) throw abortedError(signal, "none");
-    const stop = onAbort(signal, () => this.log.engine.abandon(appends, abortedError(signal, outcomeOf(appends))));
-    promise.then(stop, stop);
+    return this.#appender.appendAll(inputs, options);
   }
 
   async trim(options: TrimOptions): Promise<void> {
@@ -296,7 +250,7 @@ class Book extends Reader implements LogBook {
     if (tag !== undefined) writeTags(headers, [tag]);
     const waiter = new Single();
     const append = new Append(headers, trimData(upTo, state.timeline.horizon(state.time)), waiter, 0);
-    if (signal !== undefined) this.#watch(signal, waiter.promise, [append]);
+    if (signal !== undefined) this.#appender.watch(signal, waiter.promise, [append]);
     engine.append(append);
     await waiter.promise;
   }
@@ -331,8 +285,18 @@ class Book extends Reader implements LogBook {
     if (typeof subscriber?.record !== "function" || typeof subscriber.end !== "function")
       throw new TypeError(`subscribe takes an object with the functions record and end, not ${show(subscriber)}`);
     if (this.log.closed) throw closedError();
-    const { subscribers, applied, state } = this.log.engine;
-    return { position: applied, time: state.time, stop: subscribers.add(subscriber, this.#nameBytes, this.log) };
+    const { applied, state } = this.log.engine;
+    return { position: applied, time: state.time, stop: this.listen(subscriber, this.log) };
+  }
+
+  /** Gives `subscriber` each record from the next one on; returns the function that ends it. */
+  listen(subscriber: Subscriber, owner: object): () => void {
+    return this.log.engine.subscribers.add(subscriber, this.#nameBytes, owner);
+  }
+
+  /** No record of the book above this position was ever removed. */
+  get trimReach(): SeqNum {
+    return this.log.engine.state.trimReach(this.number);
   }
 
   setAux(seqnum: SeqNum, bytes: Uint8Array): void {

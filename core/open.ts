@@ -9,7 +9,7 @@ import { realpath } from "node:fs/promises";
 import { orAborted } from "./abort.js";
 import { checkBoolean, checkBytes, checkOptions, checkSignal, show } from "./check.js";
 import { Engine } from "./engine/engine.js";
-import { abortedError, LogError } from "./errors.js";
+import { abortedError } from "./errors.js";
 import { defaultAuxBytes, defaultCacheBytes } from "./limits.js";
 import { Session } from "./log.js";
 import type { Disk } from "./loglet/file/disk.js";
@@ -19,6 +19,7 @@ import { checkTime, systemClock } from "./loglet/log-clock.js";
 import type { Loglet } from "./loglet/loglet.js";
 import { MemoryLoglet } from "./loglet/memory.js";
 import { systemRandom } from "./random.js";
+import { checkSeen, parseSession } from "./session-id.js";
 import type { Log, OpenOptions } from "./types.js";
 import { filePath } from "./url.js";
 
@@ -123,35 +124,13 @@ async function join(url: string, key: string, shared: Shared, { signal, session 
   };
   try {
     const engine = await orAborted(shared.engine, signal);
-    if (session !== undefined) checkSession(session, engine);
+    if (session !== undefined)
+      checkSeen(parseSession(session), { id: engine.loglet.id, position: engine.applied });
     return new Session(url, engine, release);
   } catch (error) {
     // Others may be waiting for the same opening; whoever leaves last closes what comes of it.
     void release().catch(() => undefined);
     throw error;
-  }
-}
-
-function parseSession(session: unknown): { readonly id: string; readonly position: number } {
-  const parts = typeof session === "string" ? /^([0-9a-f]{32})\.(\d{1,16})$/.exec(session) : null;
-  if (parts === null) throw new TypeError(`session must be the session of an opened log, not ${show(session)}`);
-  return { id: parts[1]!, position: Number(parts[2]) };
-}
-
-/** What another session has seen must be here. */
-function checkSession(session: string, engine: Engine): void {
-  const { id, position } = parseSession(session);
-  if (id !== engine.loglet.id) {
-    throw new LogError(
-      "LOG_SESSION",
-      `the session is of log ${id}, and this is log ${engine.loglet.id}; open that one, or leave it away`,
-    );
-  }
-  if (position > engine.applied) {
-    throw new LogError(
-      "LOG_SESSION",
-      `the session has seen position ${position}, and this log ends at ${engine.applied}: it is an older copy; leave the session away if that is meant`,
-    );
   }
 }
 

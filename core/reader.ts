@@ -1,32 +1,18 @@
 /** The reading half of a book: one record forward or backward, waiting for one, and iterating. */
 import { onAbort } from "./abort.js";
-import { checkBoolean, checkOptions, checkSeqNum, checkSignal, checkTag, checkTimeout } from "./check.js";
+import { checkTag } from "./check.js";
 import { writeAscii, writeShort } from "./engine/entry.js";
 import { headOf } from "./engine/record.js";
 import { anything } from "./engine/waiters.js";
 import { unknown } from "./engine/tag-index.js";
 import { abortedError, closedError, trimmedError } from "./errors.js";
 import type { Engine } from "./engine/engine.js";
-import type {
-  HeadOnly,
-  LogRecord,
-  ReadNextOptions,
-  ReadOptions,
-  ReadPrevOptions,
-  RecordHead,
-  SeqNum,
-} from "./types.js";
+import { checkNext, checkPrev, checkRead, type Next, type Prev, type Read } from "./read-options.js";
+import type { LogRecord, RecordHead, SeqNum } from "./types.js";
 
-const nextOptions = new Set(["tag", "from", "head", "wait", "timeoutMs", "signal"]);
-const prevOptions = new Set(["tag", "upTo", "head", "signal"]);
-const readOptions = new Set(["tag", "from", "to", "reverse", "follow", "head", "signal"]);
 const nothing = Promise.resolve(undefined);
 /** The tag being looked up, behind a byte of length; never kept over an await. */
 const key = Buffer.alloc(256);
-
-type Next = ReadNextOptions | HeadOnly<ReadNextOptions>;
-type Prev = ReadPrevOptions | HeadOnly<ReadPrevOptions>;
-type Read = ReadOptions | HeadOnly<ReadOptions>;
 
 /** What a reader needs of its session; waits belong to it. */
 export interface ReadingSession {
@@ -70,13 +56,9 @@ export class Reader {
   // One implementation serves the overloads of the contract, which differ in what they resolve to.
   readNext(options: Next = {}): Promise<never> {
     try {
-      checkOptions("readNext", options, nextOptions);
+      checkNext(options);
       const { tag, from = 0, head, wait, timeoutMs, signal } = options;
-      checkSeqNum("from", from);
-      checkBoolean("head", head);
-      checkBoolean("wait", wait);
-      checkTimeout("timeoutMs", timeoutMs);
-      this.#checkWaiting(signal);
+      this.checkOpen(signal);
       const seqnum = this.next(tag, from);
       if (seqnum > 0) return this.fetch(seqnum, head) as Promise<never>;
       if (wait !== true) return nothing as Promise<never>;
@@ -92,11 +74,9 @@ export class Reader {
 
   readPrev(options: Prev = {}): Promise<never> {
     try {
-      checkOptions("readPrev", options, prevOptions);
+      checkPrev(options);
       const { tag, upTo = Number.MAX_SAFE_INTEGER, head, signal } = options;
-      checkSeqNum("upTo", upTo);
-      checkBoolean("head", head);
-      this.#checkWaiting(signal);
+      this.checkOpen(signal);
       if (upTo > 0) this.checkTrim("upTo", upTo, tag);
       const seqnum = this.prev(tag, upTo);
       return (seqnum > 0 ? this.fetch(seqnum, head) : nothing) as Promise<never>;
@@ -109,29 +89,9 @@ export class Reader {
     return new Iteration(this, options) as AsyncIterableIterator<RecordHead> as AsyncIterableIterator<never>;
   }
 
-  /** Checks what `read` was given; called at the first step. */
-  checkRead(options: Read): void {
-    checkOptions("read", options, readOptions);
-    const { tag, from, to, reverse, follow, head, signal } = options;
-    if (tag !== undefined) checkTag(tag);
-    if (from !== undefined) checkSeqNum("from", from);
-    if (to !== undefined) checkSeqNum("to", to);
-    checkBoolean("reverse", reverse);
-    checkBoolean("follow", follow);
-    checkBoolean("head", head);
-    if (reverse === true && follow === true)
-      throw new TypeError("read cannot follow in reverse; leave one of the two away");
-    checkSignal("signal", signal);
-  }
-
   checkOpen(signal: AbortSignal | undefined): void {
     if (signal?.aborted === true) throw abortedError(signal);
     if (this.#session.closed) throw closedError();
-  }
-
-  #checkWaiting(signal: AbortSignal | undefined): void {
-    checkSignal("signal", signal);
-    this.checkOpen(signal);
   }
 
   get applied(): SeqNum {
@@ -281,7 +241,7 @@ class Iteration implements AsyncIterableIterator<LogRecord | RecordHead> {
 
   #start(): void {
     const { from = 0, to, reverse, follow } = this.#options;
-    this.#reader.checkRead(this.#options);
+    checkRead(this.#options);
     this.#started = true;
     const newest = this.#reader.applied;
     if (from > 0) this.#reader.checkTrim("from", from, this.#options.tag);

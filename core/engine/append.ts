@@ -1,13 +1,14 @@
 /**
- * An append on its way: what the engine hands to the loglet, and whom it answers.
+ * Appends on their way: what the engine hands to the loglet, and whom it answers. An `Append` is made in this process; a
+ * `Forwarded` one comes as another process made it, under that one's number (L8).
  *
  *     queued -> taken -> settled          an abort or a fault settles early: from `queued` with outcome "none",
  *                                         from `taken` with "unknown" (L7)
  */
-import type { LogError, Outcome } from "../errors.js";
+import { LogError, type Outcome } from "../errors.js";
 import type { Entry } from "../loglet/loglet.js";
 import type { AppendResult } from "../types.js";
-import { type HeaderWriter, readTags, writeWriter } from "./entry.js";
+import { type HeaderWriter, readNumber, readTags, readU32, writeWriter } from "./entry.js";
 
 /** Below this, copying byte by byte beats a call. */
 const shortHeader = 160;
@@ -18,22 +19,44 @@ export interface Waiter {
   fail(error: LogError): void;
 }
 
-export class Append implements Entry {
+/** What an engine orders, whoever made it. */
+export interface Pending extends Entry {
+  readonly data: Uint8Array;
+  state: "queued" | "taken" | "settled";
+  /** Who gives it, and its place among what that one gives (L8). */
+  writer: number;
+  n: number;
+  /** It has its writer and number from another process. */
+  readonly isForwarded: boolean;
+  /** It was handed over before, and may be in the log already. */
+  again: boolean;
+  /** It has been applied, or refused. */
+  isDecided: boolean;
+  /** The highest n whose decision is known to the writer. */
+  acked: number;
+  tags(): readonly string[];
+  settle(result: AppendResult): void;
+  fail(error: LogError): void;
+  /** The log does not know its writer, nor what became of it if it was handed over before. */
+  forget(): void;
+}
+
+export class Append implements Pending {
   readonly size: number;
   readonly #headers: Buffer;
   readonly #start: number;
   readonly #end: number;
-  /** As its caller gave it. */
-  readonly data: Uint8Array;
+  /** As its caller gave it; a copy once the caller may change it. */
+  data: Uint8Array;
   readonly #waiter: Waiter;
   readonly #place: number;
+  readonly isForwarded = false;
   state: "queued" | "taken" | "settled" = "queued";
-  /** Who gives it, and its place among what that one gives: set when it is handed over first (L8). */
+  /** Set when it is handed over first. */
   writer = 0;
   n = 0;
-  /** It was handed over before, and may be in the log already. */
   again = false;
-  /** The highest n whose decision is known to the writer. */
+  isDecided = false;
   acked = 0;
 
   /** Ends the header that `writer` holds. `data` is referred to, not copied, until it is encoded. */
@@ -72,6 +95,76 @@ export class Append implements Entry {
     if (this.state === "settled") return;
     this.state = "settled";
     this.#waiter.fail(error);
+  }
+
+  forget(): void {
+    this.fail(
+      new LogError(
+        "LOG_UNAVAILABLE",
+        "the log no longer knows what became of an append that was given again after more than an hour; look whether it is there",
+        { outcome: "unknown" },
+      ),
+    );
+  }
+}
+
+/** Where forwarded appends come from, and are answered. */
+export interface Origin {
+  settled(append: Forwarded, result: AppendResult): void;
+  failed(append: Forwarded, error: LogError): void;
+  forgotten(append: Forwarded): void;
+}
+
+/** The append of another process, in the bytes that it has in the log. */
+export class Forwarded implements Pending {
+  readonly bytes: Buffer;
+  readonly isForwarded = true;
+  readonly writer: number;
+  readonly n: number;
+  readonly acked: number;
+  readonly origin: Origin;
+  state: "queued" | "taken" | "settled" = "queued";
+  again = false;
+  isDecided = false;
+
+  /** `bytes` is one entry, checked, and stays as it is. */
+  constructor(bytes: Buffer, origin: Origin) {
+    this.bytes = bytes;
+    this.writer = readNumber(bytes, 16);
+    this.n = readNumber(bytes, 24);
+    this.acked = this.n - readU32(bytes, 12);
+    this.origin = origin;
+  }
+
+  get size(): number {
+    return this.bytes.length;
+  }
+
+  get data(): Uint8Array {
+    return this.bytes.subarray(this.bytes.length - readU32(this.bytes, 8));
+  }
+
+  encode(target: Buffer, at: number): void {
+    target.set(this.bytes, at);
+  }
+
+  tags(): readonly string[] {
+    return readTags(this.bytes, 0);
+  }
+
+  settle(result: AppendResult): void {
+    this.state = "settled";
+    this.origin.settled(this, result);
+  }
+
+  fail(error: LogError): void {
+    this.state = "settled";
+    this.origin.failed(this, error);
+  }
+
+  forget(): void {
+    this.state = "settled";
+    this.origin.forgotten(this);
   }
 }
 

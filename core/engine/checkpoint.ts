@@ -145,7 +145,12 @@ export function loadState(bytes: Buffer): State {
   index.postings.restore(arena, head.postings, head.freeBlocks);
   const names = chunks(head.tagChunks, byteChunkSize, head.tagBytes);
   index.restore(names, head.tagBytes, head.freeRows, head.freeKeys);
-  for (const [book, trim, horizon] of head.trimmed) state.trimmed.set(book, { trim, horizon });
+  // Not stored: what tags were trimmed to before they were forgotten is at or below the horizon.
+  const ofTags = state.trims.reduce((reach, trim) => Math.max(reach, trim), 0);
+  for (const [book, trim, horizon] of head.trimmed) {
+    const reach = Math.max(trim, ofTags, horizon - state.base + 1);
+    state.trimmed.set(book, { trim, horizon, reach });
+  }
   state.lostUpTo = head.lostUpTo ?? 0;
   state.writers.restore(head.writers);
   state.timeline.restore(head.timeline);

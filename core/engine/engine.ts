@@ -12,7 +12,7 @@ import { closedError, LogError, trimmedError } from "../errors.js";
 import { limits } from "../limits.js";
 import type { Batch, Loglet, Sink, StoredEntry } from "../loglet/loglet.js";
 import type { AppendResult, Clock, LogRecord, LogStats, SeqNum } from "../types.js";
-import type { Append } from "./append.js";
+import type { Pending } from "./append.js";
 import { ByteCache, recordBytes } from "./caches.js";
 import { dumpState, loadState } from "./checkpoint.js";
 import { HeaderWriter } from "./entry.js";
@@ -54,9 +54,9 @@ export class Engine implements Sink {
   readonly #records: ByteCache<LogRecord>;
   readonly #aux: ByteCache<Uint8Array>;
 
-  #queue: Append[] = [];
+  #queue: Pending[] = [];
   /** Of the batch under way: refused because the log has forgotten their writer, to be given by another. */
-  #anew: Append[] = [];
+  #anew: Pending[] = [];
   #queueBytes = 0;
   /** Some in the queue were given up: it must be looked through. */
   #queueHoles = false;
@@ -106,7 +106,7 @@ export class Engine implements Sink {
 
   // Appending
 
-  append(append: Append): void {
+  append(append: Pending): void {
     if (this.#fault !== undefined) {
       append.fail(this.#refusal());
       return;
@@ -117,7 +117,7 @@ export class Engine implements Sink {
   }
 
   /** Gives up appends: those not yet handed over will never appear. */
-  abandon(appends: readonly Append[], error: LogError): void {
+  abandon(appends: readonly Pending[], error: LogError): void {
     for (const append of appends) append.fail(error);
     this.#queueHoles = true;
   }
@@ -172,7 +172,7 @@ export class Engine implements Sink {
   }
 
   /** What goes into the next batch, in call order, within its bounds. */
-  #take(): Append[] {
+  #take(): Pending[] {
     if (this.#queueHoles) {
       this.#queue = this.#queue.filter((append) => append.state === "queued" || append.n > 0);
       this.#queueBytes = this.#queue.reduce((sum, append) => sum + append.size, 0);
@@ -197,13 +197,14 @@ export class Engine implements Sink {
   }
 
   /** Gives those their numbers that have none yet. A writer that was silent for long may be forgotten: it begins anew. */
-  #number(batch: readonly Append[]): void {
+  #number(batch: readonly Pending[]): void {
     const now = this.clock.monotonic();
     if (this.#n === this.#answered && (this.#writer === 0 || now - this.#gaveAt > writerMs / 2)) this.#beginWriter();
     this.#gaveAt = now;
     for (let i = 0; i < batch.length; i++) {
       const append = batch[i]!;
       if (append.state === "queued") append.state = "taken";
+      if (append.isForwarded) continue;
       if (append.n === 0) {
         append.writer = this.#writer;
         append.n = ++this.#n;
@@ -217,7 +218,7 @@ export class Engine implements Sink {
     this.#n = this.#answered = 0;
   }
 
-  #failedBatch(batch: readonly Append[], cause: unknown): void {
+  #failedBatch(batch: readonly Pending[], cause: unknown): void {
     const error = asLogError(cause);
     if (error.code === "LOG_UNAVAILABLE" && this.#fault === undefined) {
       this.#giveAgain(batch);
@@ -240,14 +241,14 @@ export class Engine implements Sink {
   #giveAnew(): void {
     this.#beginWriter();
     const anew = this.#anew.filter((append) => append.state === "taken");
-    for (const append of anew) [append.state, append.n] = ["queued", 0];
+    for (const append of anew) if (!append.isForwarded) [append.state, append.n] = ["queued", 0];
     this.#anew = [];
     this.#giveFirst(anew);
   }
 
   /** The hand-over broke: what is unanswered goes back to the front, in order. */
-  #giveAgain(batch: readonly Append[]): void {
-    const again = batch.filter((append) => append.n > this.#answered);
+  #giveAgain(batch: readonly Pending[]): void {
+    const again = batch.filter((append) => !append.isDecided);
     if (this.#anew.length > 0) {
       // Behind one that was refused because its writer is forgotten, all others of that writer are refused too.
       this.#anew = again;
@@ -260,7 +261,7 @@ export class Engine implements Sink {
     this.clock.setTimer(wait, this.#done);
   }
 
-  #giveFirst(appends: readonly Append[]): void {
+  #giveFirst(appends: readonly Pending[]): void {
     this.#queue = [...appends, ...this.#queue];
     this.#queueBytes = this.#queue.reduce((sum, append) => sum + append.size, 0);
   }
@@ -287,9 +288,10 @@ export class Engine implements Sink {
       const decision = state.apply(bytes, starts[i]!, seqnum, times[i]!, waiters);
       if (decision === seqnum && !subscribers.isEmpty) subscribers.applied(batch, i, seqnum, state);
       if (own === undefined) continue;
-      const append = own[i] as Append;
+      const append = own[i] as Pending;
+      append.isDecided = true;
       // Of a copy nobody knows what became of the first. What was given once was refused, since its writer is forgotten.
-      if (decision === "unknown" && !append.again) this.#anew.push(append);
+      if (decision === "unknown" && !append.again && !append.isForwarded) this.#anew.push(append);
       else this.#answer(append, decision, seqnum, times[i]!);
     }
     state.bytes += starts[count - 1]! + batch.sizes[count - 1]! - starts[0]!;
@@ -298,20 +300,20 @@ export class Engine implements Sink {
     if (own !== undefined && this.#isCheckpointDue()) void this.#store().then(() => this.#release());
   }
 
-  #answer(append: Append, decision: Decision | "unknown", seqnum: SeqNum, time: number): void {
-    this.#answered = Math.max(this.#answered, append.n);
+  #answer(append: Pending, decision: Decision | "unknown", seqnum: SeqNum, time: number): void {
+    if (!append.isForwarded) this.#answered = Math.max(this.#answered, append.n);
     this.#retryMs = retryMsMin;
-    if (decision === "unknown") append.fail(forgottenError());
+    if (decision === "unknown") append.forget();
     else if (typeof decision === "object") append.settle(decision);
     else if (decision === seqnum) append.settle({ ok: true, seqnum, time });
     else void this.#answerCopy(append, decision);
   }
 
   /** An append that was applied at an earlier place: its time is the one there. */
-  async #answerCopy(append: Append, seqnum: SeqNum): Promise<void> {
+  async #answerCopy(append: Pending, seqnum: SeqNum): Promise<void> {
     try {
       const entry = await this.loglet.read(seqnum);
-      if (entry === undefined) append.fail(forgottenError());
+      if (entry === undefined) append.forget();
       else append.settle({ ok: true, seqnum, time: entry.time } satisfies AppendResult);
     } catch (error) {
       append.fail(asLogError(error));
@@ -472,14 +474,6 @@ export class Engine implements Sink {
     if (!failed && since > Math.max(closeEntries, this.#checkpointed.entries * closePart)) await this.#store(true);
     await this.loglet.close();
   }
-}
-
-function forgottenError(): LogError {
-  return new LogError(
-    "LOG_UNAVAILABLE",
-    "the log no longer knows what became of an append that was given again after more than an hour; look whether it is there",
-    { outcome: "unknown" },
-  );
 }
 
 function asLogError(error: unknown): LogError {

@@ -1,6 +1,6 @@
 /** A record as users see it, decoded from an entry's bytes. */
 import type { LogRecord, RecordHead } from "../types.js";
-import type { Append } from "./append.js";
+import type { Pending } from "./append.js";
 import { readTags, readU32 } from "./entry.js";
 
 /** Reading the data as text. */
@@ -46,27 +46,27 @@ export function decodeRecord(bytes: Buffer, seqnum: number, time: number): LogRe
 
 /** A record as the append that made it gave it: its data is that of the caller, good until the append resolves. */
 export class GivenRecord extends Readable implements LogRecord {
-  readonly #append: Append;
+  readonly append: Pending;
   readonly seqnum: number;
   readonly time: number;
 
-  constructor(append: Append, seqnum: number, time: number) {
+  constructor(append: Pending, seqnum: number, time: number) {
     super();
-    this.#append = append;
+    this.append = append;
     this.seqnum = seqnum;
     this.time = time;
   }
 
   get tags(): readonly string[] {
-    return this.#append.tags();
+    return this.append.tags();
   }
 
   get size(): number {
-    return this.#append.data.length;
+    return this.append.data.length;
   }
 
   get data(): Uint8Array {
-    return this.#append.data;
+    return this.append.data;
   }
 }
 

@@ -34,6 +34,8 @@ export interface Trimmed {
   trim: number;
   /** The position below which dead tags may be forgotten. */
   horizon: SeqNum;
+  /** No trim, of the book or of a tag in it, reaches above this ordinal. */
+  reach: number;
 }
 
 export class State {
@@ -171,13 +173,14 @@ export class State {
     if (book === unknown) return seqnum;
     at += nameLength;
     let trimmed = this.trimmed.get(book);
-    if (trimmed === undefined) this.trimmed.set(book, (trimmed = { trim: 0, horizon: 0 }));
+    if (trimmed === undefined) this.trimmed.set(book, (trimmed = { trim: 0, horizon: 0, reach: 0 }));
     this.#unswept = Infinity;
     const isTag = readU16(bytes, start + 2) > 0;
     const tag = isTag ? index.find(scopeOf(book), bytes, at + 1, bytes[at]!) : unknown;
     if (isTag) at += 1 + bytes[at]!;
     const upTo = Math.min(ordinal - 1, readNumber(bytes, at) - this.base + 1);
     trimmed.horizon = Math.max(trimmed.horizon, Math.min(seqnum - 1, readNumber(bytes, at + 8)));
+    trimmed.reach = Math.max(trimmed.reach, upTo);
     if (tag !== unknown) this.#trimTag(tag, upTo);
     else if (!isTag && upTo > trimmed.trim) {
       index.forEachInBook(book, trimmed.trim + 1, upTo, (dead) => {
@@ -262,6 +265,11 @@ export class State {
   /** The last position that is hidden from a stream; `tag` undefined: from the book. */
   trimPoint(book: number, tag: number | undefined): SeqNum {
     return this.seqnum(this.#hidden(book, tag));
+  }
+
+  /** No record of a book above this position was ever removed. */
+  trimReach(book: number): SeqNum {
+    return this.seqnum(this.trimmed.get(book)?.reach ?? 0);
   }
 
   #hidden(book: number, tag: number | undefined): number {

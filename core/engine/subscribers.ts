@@ -5,7 +5,7 @@
 import { type LogError } from "../errors.js";
 import type { Batch } from "../loglet/loglet.js";
 import type { SeqNum, Subscriber } from "../types.js";
-import type { Append } from "./append.js";
+import type { Pending } from "./append.js";
 import { recordKind } from "./entry.js";
 import { decodeRecord, GivenRecord } from "./record.js";
 import type { State } from "./state.js";
@@ -40,7 +40,7 @@ export class Subscribers {
     for (const subscribed of this.#all) {
       if (subscribed.number === unknown) subscribed.number = state.findBook(subscribed.book);
       if (subscribed.number !== state.lastBook) continue;
-      const given = own?.[i] as Append | undefined;
+      const given = own?.[i] as Pending | undefined;
       try {
         subscribed.subscriber.record(
           given === undefined

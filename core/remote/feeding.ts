@@ -1,0 +1,103 @@
+/**
+ * The serving end of a subscription: every record of a book, in order, none left out.
+ *
+ *     listening   told of each record as it is applied
+ *     lagging     the client takes them more slowly than they come: read from the log, one by one, until none is left
+ */
+import type { LogError } from "../errors.js";
+import { trimmedError } from "../errors.js";
+import type { Book } from "../log.js";
+import type { LogRecord, SeqNum, Subscriber } from "../types.js";
+import { faultOf } from "./fault.js";
+import { wireRecord } from "./respond.js";
+import type { Serving } from "./serving.js";
+
+export class Feeding implements Subscriber {
+  readonly #serving: Serving;
+  readonly #book: Book;
+  readonly #id: number;
+  /** Ends the listening. */
+  #stop: (() => void) | undefined;
+  #isEnded = false;
+  isLagging = false;
+
+  constructor(serving: Serving, book: Book, id: number) {
+    this.#serving = serving;
+    this.#book = book;
+    this.#id = id;
+  }
+
+  /** From a position on, or from now on. */
+  start(from: SeqNum | undefined): void {
+    const { applied, state } = this.#book.log.engine;
+    const position = from === undefined ? applied : from - 1;
+    this.#serving.reply({ id: this.#id, last: false, subscribed: { position, time: state.time } });
+    if (from === undefined) this.#listen();
+    else this.#lag(from);
+  }
+
+  #listen(): void {
+    this.#stop = this.#book.listen(this, this.#serving);
+  }
+
+  record(record: LogRecord): void {
+    if (this.#serving.isCongested) {
+      this.#unlisten();
+      this.#lag(record.seqnum);
+    } else this.#feed(record);
+  }
+
+  #feed(record: LogRecord): void {
+    const own = this.#serving.ownAppend(record);
+    if (own === undefined) this.#serving.feed({ id: this.#id, record: wireRecord(record) }, record.size);
+    else {
+      const { seqnum, time } = record;
+      this.#serving.feed({ id: this.#id, record: { seqnum, time }, ownWriter: own.writer, ownN: own.n }, 0);
+    }
+  }
+
+  #lag(from: SeqNum): void {
+    this.isLagging = true;
+    this.#catchUp(from).then(
+      () => {
+        this.isLagging = false;
+        this.#serving.caughtUp();
+      },
+      (error: unknown) => this.end(error as LogError),
+    );
+  }
+
+  async #catchUp(from: SeqNum): Promise<void> {
+    let cursor = from;
+    while (!this.#isEnded) {
+      if (!this.#serving.isWritable) await this.#serving.writable();
+      const { trimReach } = this.#book;
+      if (cursor <= trimReach) throw trimmedError("the position", cursor, trimReach);
+      const next = this.#book.next(undefined, cursor);
+      if (next === 0) {
+        this.#listen();
+        return;
+      }
+      this.#feed(await this.#book.fetch(next, false) as LogRecord);
+      cursor = next + 1;
+    }
+  }
+
+  stop(): void {
+    this.#isEnded = true;
+    this.isLagging = false;
+    this.#unlisten();
+  }
+
+  #unlisten(): void {
+    this.#stop?.();
+    this.#stop = undefined;
+  }
+
+  end(error: Error): void {
+    const isNews = !this.#isEnded;
+    this.stop();
+    if (isNews) this.#serving.finish({ id: this.#id, last: true, fault: faultOf(error) });
+    this.#serving.caughtUp();
+  }
+}

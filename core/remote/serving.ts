@@ -1,0 +1,439 @@
+/**
+ * One client's session, as the process serves it that has the log. It knows nothing of gRPC: frames come in, frames go out.
+ *
+ * V1  Appends go to the engine in the order they came in, under the numbers they came with; answers go out in that order.
+ * V2  A record that a client subscribes to goes out before, or in the same frame as, the answer to the append that made it.
+ * V3  What waits for the client is bounded: while it does not take its answers, nothing of what it says is looked at.
+ *
+ * Called by server.ts and link.ts; calls the engine, respond.ts and Feeding.
+ */
+import { Forwarded, type Origin } from "../engine/append.js";
+import { readNumber } from "../engine/entry.js";
+import { GivenRecord } from "../engine/record.js";
+import { LogError } from "../errors.js";
+import type { Book, Session } from "../log.js";
+import type { AppendResult, LogRecord, RecordHead } from "../types.js";
+import { bookOf, forEachEntry, ProtocolError } from "./entries.js";
+import { checkSeen } from "../session-id.js";
+import { faultOf } from "./fault.js";
+import { Feeding } from "./feeding.js";
+import { respond, respondLong, rightOf, welcome, wireRecord } from "./respond.js";
+import type { Rights } from "./rights.js";
+import {
+  type Answer,
+  type Call,
+  type ClientFrame,
+  type Fault,
+  type Fed,
+  type Hello,
+  protocolVersion,
+  type ReadRequest,
+  type Reply,
+  type ServerFrame,
+  type WireRecord,
+} from "./wire.js";
+
+/** Bytes of appends under way for one client, beyond which no more are taken. */
+const appendBytes = 8 << 20;
+/** Bytes that wait for the client, beyond which subscriptions read from the log instead. */
+const outBytes = 1 << 20;
+/** Bytes of a record beside its data, in credits. */
+const recordOverhead = 64;
+/** Calls without an answer. */
+const callsMax = 65_536;
+const booksMax = 1024;
+
+/** The way to the client. */
+export interface Outlet {
+  /** False: no more until `Serving.drain` is called. */
+  send(frame: ServerFrame): boolean;
+  /** Frames may come, or not. */
+  setReading(isReading: boolean): void;
+  end(fault: Fault): void;
+}
+
+/** A call that goes on: ended by the client, or with the session. */
+interface Open {
+  readonly stop: AbortController;
+  /** Of a Read: bytes that the client takes, and what waits for more. */
+  credit: number;
+  resume: (() => void) | undefined;
+  /** Of a Read: the reply that still takes records. */
+  reply: { records: { records: WireRecord[] } } | undefined;
+}
+
+export class Serving {
+  readonly #log: Session;
+  readonly #rights: Rights;
+  readonly #outlet: Outlet;
+  readonly #books = new Map<string, Book>();
+  readonly #open = new Map<number, Open>();
+  readonly #feedings = new Map<number, Feeding>();
+  /** Reads with a reply that is not sent yet. */
+  readonly #giving: Open[] = [];
+  #calls = 0;
+  #isGreeted = false;
+  #isEnded = false;
+  #isReading = true;
+  isWritable = true;
+  #writable: (() => void)[] = [];
+  #flushing = false;
+
+  #fed: Fed[] = [];
+  #fedBytes = 0;
+  #answers: Answer[] = [];
+  #replies: Reply[] = [];
+
+  #appendBytes = 0;
+  #writer: Writer | undefined;
+  /** The book that an append of this frame was allowed last. */
+  #allowed: Buffer | undefined;
+
+  constructor(log: Session, rights: Rights, outlet: Outlet) {
+    this.#log = log;
+    this.#rights = rights;
+    this.#outlet = outlet;
+  }
+
+  /** What the client says. */
+  frame(frame: ClientFrame): void {
+    if (this.#isEnded) return;
+    try {
+      this.#take(frame);
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  #take({ hello, appends, calls, ended, credits }: ClientFrame): void {
+    if (!this.#isGreeted) this.#greet(hello);
+    this.#allowed = undefined;
+    if (appends !== undefined && appends.length > 0)
+      forEachEntry(Buffer.from(appends.buffer, appends.byteOffset, appends.length), (entry) => this.#append(entry));
+    if (calls !== undefined) for (const call of calls) this.#call(call);
+    if (credits !== undefined) {
+      for (const { id, bytes } of credits) {
+        const open = this.#open.get(id);
+        if (open === undefined) continue;
+        open.credit += bytes;
+        open.resume?.();
+      }
+    }
+    if (ended !== undefined) for (const id of ended) this.#endCall(id);
+  }
+
+  #greet(hello: Hello | undefined): void {
+    if (hello === undefined) throw new ProtocolError("the first message has no hello");
+    const { version, log = "", seen = 0 } = hello;
+    if (version !== protocolVersion) {
+      throw new LogError(
+        "LOG_VERSION",
+        `the client speaks version ${version} of the protocol and this server version ${protocolVersion}; use the same version of boki on both sides`,
+      );
+    }
+    if (log !== "") checkSeen({ id: log, position: seen }, this.#log.seen);
+    this.#isGreeted = true;
+    this.#outlet.send({ welcome: welcome(this.#log) });
+  }
+
+  /** Ends the session because of what the client said. */
+  #refuse(error: unknown): void {
+    const fault =
+      error instanceof ProtocolError ? { code: "LOG_PROTOCOL", message: error.message } : faultOf(error);
+    this.#outlet.end(fault);
+    this.close();
+  }
+
+  // Appends
+
+  #append(entry: Buffer): void {
+    const id = readNumber(entry, 16);
+    if (this.#writer?.id !== id) this.#writer = new Writer(this, id);
+    const writer = this.#writer;
+    const append = new Forwarded(entry, writer);
+    this.#appendBytes += entry.length;
+    if (writer.fault !== undefined) {
+      writer.failed(append, writer.fault);
+      return;
+    }
+    try {
+      this.#allow(entry);
+    } catch (error) {
+      writer.failed(append, error as LogError);
+      return;
+    }
+    if (this.#appendBytes > appendBytes) this.#setReading();
+    this.#log.engine.append(append);
+  }
+
+  #allow(entry: Buffer): void {
+    const book = bookOf(entry);
+    if (this.#allowed?.equals(book) === true) return;
+    this.#rights.check("append", book.toString());
+    this.#allowed = book;
+  }
+
+  /** What became of an append of so many bytes. An answer that goes on from the last one is one with it. */
+  answer(answer: Answer, bytes: number): void {
+    this.#appendBytes -= bytes;
+    if (!this.#isReading) this.#setReading();
+    const last = this.#answers.at(-1);
+    if (last !== undefined && follows(last, answer)) last.count++;
+    else this.#answers.push(answer);
+    this.#flush();
+  }
+
+  // Calls
+
+  #call(call: Call): void {
+    if (++this.#calls > callsMax) throw new ProtocolError(`there are more than ${callsMax} calls without an answer`);
+    const { id } = call;
+    try {
+      this.#rights.check(...rightOf(call));
+      if (call.read !== undefined) void this.#read(id, call.read);
+      else if (call.subscribe !== undefined) this.#subscribe(id, call.subscribe);
+      else if (call.verify !== undefined || call.backup !== undefined) void this.#long(id, call);
+      else this.#respond(id, call);
+    } catch (error) {
+      if (error instanceof ProtocolError) throw error;
+      this.finish({ id, last: true, fault: faultOf(error) });
+    }
+  }
+
+  #respond(id: number, call: Call): void {
+    // Only what waits can be given up.
+    const waits = call.readNext?.wait === true || call.tail?.sync === true || call.checkpoint !== undefined;
+    const open = waits ? this.#opened(id, 0) : undefined;
+    respond(this.#log, call, open?.stop.signal).then(
+      (response) => this.finish({ id, last: true, ...response }),
+      (error: unknown) => this.finish({ id, last: true, fault: faultOf(error) }),
+    );
+  }
+
+  async #read(id: number, request: ReadRequest): Promise<void> {
+    const { book, tag, from, to, reverse, follow, head, credit = 0 } = request;
+    const open = this.#opened(id, credit);
+    const { signal } = open.stop;
+    try {
+      const records = this.#book(book).read({ tag: tag || undefined, from, to, reverse, follow, head, signal } as object);
+      for await (const record of records) {
+        this.#give(id, open, record);
+        while ((open.credit <= 0 || !this.isWritable) && !signal.aborted) {
+          await new Promise<void>((resolve) => {
+            open.resume = resolve;
+            if (open.credit > 0) this.#writable.push(resolve);
+          });
+        }
+      }
+      this.finish({ id, last: true });
+    } catch (error) {
+      this.finish({ id, last: true, fault: faultOf(error) });
+    }
+  }
+
+  #give(id: number, open: Open, record: RecordHead): void {
+    const wire = wireRecord(record);
+    open.credit -= recordOverhead + (wire.data?.length ?? 0);
+    if (open.reply !== undefined) {
+      open.reply.records.records.push(wire);
+      return;
+    }
+    const reply = { id, last: false, records: { records: [wire] } };
+    open.reply = reply;
+    this.#giving.push(open);
+    this.reply(reply);
+  }
+
+  #subscribe(id: number, { book, from }: { book: string; from?: number | undefined }): void {
+    const feeding = new Feeding(this, this.#book(book), id);
+    this.#feedings.set(id, feeding);
+    feeding.start(from);
+  }
+
+  async #long(id: number, call: Call): Promise<void> {
+    const { signal } = this.#opened(id, 0).stop;
+    try {
+      const onProgress = (progress: { done: number; total: number }): void => {
+        if (this.isWritable) this.reply({ id, last: false, long: { progress } });
+      };
+      this.finish({ id, last: true, long: await respondLong(this.#log, call, { signal, onProgress }) });
+    } catch (error) {
+      this.finish({ id, last: true, fault: faultOf(error) });
+    }
+  }
+
+  #opened(id: number, credit: number): Open {
+    if (this.#open.has(id)) throw new ProtocolError(`there is a call ${id} already`);
+    const open: Open = { stop: new AbortController(), credit, resume: undefined, reply: undefined };
+    this.#open.set(id, open);
+    return open;
+  }
+
+  #endCall(id: number): void {
+    const open = this.#open.get(id);
+    open?.stop.abort();
+    open?.resume?.();
+    const feeding = this.#feedings.get(id);
+    if (feeding === undefined) return;
+    feeding.stop();
+    this.finish({ id, last: true });
+    this.caughtUp();
+  }
+
+  #book(name: string): Book {
+    let book = this.#books.get(name);
+    if (book === undefined) {
+      if (this.#books.size >= booksMax) this.#books.clear();
+      this.#books.set(name, (book = this.#log.book(name) as Book));
+    }
+    return book;
+  }
+
+  // Answers
+
+  reply(reply: Reply): void {
+    this.#replies.push(reply);
+    this.#flush();
+  }
+
+  /** The last reply to a call. */
+  finish(reply: Reply): void {
+    this.#calls--;
+    this.#open.delete(reply.id);
+    this.#feedings.delete(reply.id);
+    this.reply(reply);
+  }
+
+  feed(fed: Fed, bytes: number): void {
+    this.#fed.push(fed);
+    this.#fedBytes += recordOverhead + bytes;
+    this.#flush();
+  }
+
+  /** An append of this very session, if it made the record. */
+  ownAppend(record: LogRecord): Forwarded | undefined {
+    if (!(record instanceof GivenRecord) || !record.append.isForwarded) return undefined;
+    const append = record.append as Forwarded;
+    return (append.origin as Writer).serving === this ? append : undefined;
+  }
+
+  get isCongested(): boolean {
+    return !this.isWritable && this.#fedBytes > outBytes;
+  }
+
+  /** Resolves when the client takes more. */
+  writable(): Promise<void> {
+    return new Promise((resolve) => this.#writable.push(resolve));
+  }
+
+  /** A subscription has all that there is: answers may go out again (V2). */
+  caughtUp(): void {
+    if (this.#answers.length > 0) this.#flush();
+  }
+
+  #flush(): void {
+    if (this.#flushing || !this.isWritable || this.#isEnded) return;
+    this.#flushing = true;
+    process.nextTick(this.#send);
+  }
+
+  readonly #send = (): void => {
+    this.#flushing = false;
+    if (this.#isEnded || !this.isWritable) return;
+    const frame: ServerFrame = {};
+    if (this.#fed.length > 0) {
+      frame.fed = this.#fed;
+      this.#fed = [];
+      this.#fedBytes = 0;
+    }
+    if (this.#answers.length > 0 && !this.#isLagging()) {
+      frame.answers = this.#answers;
+      this.#answers = [];
+    }
+    if (this.#replies.length > 0) {
+      frame.replies = this.#replies;
+      this.#replies = [];
+      for (const open of this.#giving.splice(0)) open.reply = undefined;
+    }
+    if (frame.fed === undefined && frame.answers === undefined && frame.replies === undefined) return;
+    if (this.#outlet.send(frame)) return;
+    this.isWritable = false;
+    this.#setReading();
+  };
+
+  #isLagging(): boolean {
+    for (const feeding of this.#feedings.values()) if (feeding.isLagging) return true;
+    return false;
+  }
+
+  /** The way to the client is free again. */
+  drain(): void {
+    if (this.isWritable || this.#isEnded) return;
+    this.isWritable = true;
+    this.#setReading();
+    for (const resolve of this.#writable.splice(0)) resolve();
+    this.#flush();
+  }
+
+  #setReading(): void {
+    const isReading = this.isWritable && this.#appendBytes <= appendBytes;
+    if (isReading === this.#isReading) return;
+    this.#isReading = isReading;
+    this.#outlet.setReading(isReading);
+  }
+
+  /** The client is gone, or shall go: nothing is answered any more. What was accepted goes on. */
+  close(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    for (const { stop, resume } of this.#open.values()) {
+      stop.abort();
+      resume?.();
+    }
+    for (const feeding of this.#feedings.values()) feeding.stop();
+    for (const resolve of this.#writable.splice(0)) resolve();
+  }
+}
+
+/** Where the appends of one writer come from. */
+class Writer implements Origin {
+  readonly serving: Serving;
+  readonly id: number;
+  /** Once one of its appends has failed, so do all behind it (L1): with this. */
+  fault: LogError | undefined;
+
+  constructor(serving: Serving, id: number) {
+    this.serving = serving;
+    this.id = id;
+  }
+
+  settled({ n, size }: Forwarded, result: AppendResult): void {
+    const { id: writer } = this;
+    if (result.ok) {
+      const { seqnum, time } = result;
+      this.serving.answer({ writer, n, count: 1, accepted: { seqnum, time } }, size);
+    } else this.serving.answer({ writer, n, count: 1, refused: result.conflict }, size);
+  }
+
+  forgotten({ n, size }: Forwarded): void {
+    this.serving.answer({ writer: this.id, n, count: 1, forgotten: {} }, size);
+  }
+
+  failed({ n, size }: Forwarded, error: LogError): void {
+    this.fault ??= new LogError(error.code, error.message, { outcome: "none", retryable: error.retryable });
+    this.serving.answer({ writer: this.id, n, count: 1, fault: faultOf(error) }, size);
+  }
+}
+
+/** Whether an answer is the next one of a run of accepted ones. */
+function follows(last: Answer, { writer, n, accepted }: Answer): boolean {
+  const before = last.accepted;
+  return (
+    before !== undefined &&
+    accepted !== undefined &&
+    last.writer === writer &&
+    last.n + last.count === n &&
+    before.seqnum + last.count === accepted.seqnum &&
+    before.time === accepted.time
+  );
+}
