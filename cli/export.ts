@@ -45,7 +45,7 @@ async function exportLines(run: Run, place: string, file: string | undefined, fl
   const records = toFile
     ? await writeFile(run, file, linesOf(run, book, flags.tag, true))
     : await writeOut(run, linesOf(run, book, flags.tag, !process.stdout.isTTY));
-  if (records === 0) noteMissingBook(run, book);
+  if (records === 0) await noteMissingBook(run, book);
   if (!toFile) return;
   if (flags.json) await run.out.json({ exported: records, file });
   else await run.out.line(`${records} records exported`);

@@ -46,7 +46,7 @@ async function read(run: Run, place: string, flags: Flags): Promise<void> {
       if (++records >= limit) break;
     }
   }
-  if (records === 0) noteMissingBook(run, book);
+  if (records === 0) await noteMissingBook(run, book);
 }
 
 /** `--json`, `--raw`, or the line for people. */
@@ -60,8 +60,8 @@ export function print(
 }
 
 /** Nothing to print is no fault, but a mistyped name deserves a word. */
-export function noteMissingBook(run: Run, book: LogBook): void {
-  const names = book.log.books();
+export async function noteMissingBook(run: Run, book: LogBook): Promise<void> {
+  const names = await book.log.books({ signal: run.signal });
   if (names.includes(book.name)) return;
   const there =
     names.length === 0

@@ -15,7 +15,7 @@ export function statCommand(): Command {
 
 async function stat(run: Run, place: string, { json }: { readonly json?: true }): Promise<void> {
   await using log = await run.open(place);
-  const figures = await figuresOf(log);
+  const figures = await figuresOf(log, run.signal);
   if (json) return run.out.json(figures);
   const { books, recovered, ...numbers } = figures;
   for (const [name, value] of Object.entries(numbers)) {
@@ -29,14 +29,14 @@ function row(run: Run, name: string, value: string): Promise<void> {
   return run.out.line(`${name.padEnd(12)}${value}`.trimEnd());
 }
 
-async function figuresOf(log: Log) {
-  const { records, entries, tags, diskBytes, logBytes, indexBytes, tagBytes } = log.stats();
+async function figuresOf(log: Log, signal: AbortSignal) {
+  const { records, entries, tags, diskBytes, logBytes, indexBytes, tagBytes } = await log.stats({ signal });
   return {
     id: log.id,
     url: log.url,
     durability: log.durability,
     // The tail is the log's, whichever book is asked.
-    tail: await log.book("any").tail(),
+    tail: await log.book("any").tail({ signal }),
     records,
     entries,
     tags,
@@ -45,6 +45,6 @@ async function figuresOf(log: Log) {
     indexBytes,
     tagBytes,
     recovered: log.recovered ?? null,
-    books: log.books(),
+    books: await log.books({ signal }),
   };
 }

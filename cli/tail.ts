@@ -38,7 +38,7 @@ async function tail(run: Run, place: string, { lines, follow, tag, ...flags }: F
     await print(run, record, flags);
     records++;
   }
-  if (records === 0 && lines > 0) noteMissingBook(run, book);
+  if (records === 0 && lines > 0) await noteMissingBook(run, book);
 }
 
 /** The seqnum of the last but `lines` record; of heads only, because the records may be large. */

@@ -90,8 +90,9 @@ export class Session implements Log {
     return this.engine.random;
   }
 
-  books(): string[] {
-    if (this.closed) throw closedError();
+  async books(options?: { readonly signal?: AbortSignal | undefined }): Promise<string[]> {
+    checkOptions("books", options, signalOptions);
+    this.checkWaiting(options?.signal);
     return this.engine.state.bookNames();
   }
 
@@ -108,12 +109,21 @@ export class Session implements Log {
     return this.#closing !== undefined;
   }
 
+  /** Whether a call that takes a signal may begin. */
+  checkWaiting(signal: AbortSignal | undefined): void {
+    checkSignal("signal", signal);
+    if (signal?.aborted === true) throw abortedError(signal);
+    if (this.closed) throw closedError();
+  }
+
   book(name: string): LogBook {
     checkName("the name of a book", name, limits.bookNameBytes);
     return new Book(this, name);
   }
 
-  stats(): LogStats {
+  async stats(options?: { readonly signal?: AbortSignal | undefined }): Promise<LogStats> {
+    checkOptions("stats", options, signalOptions);
+    this.checkWaiting(options?.signal);
     return this.engine.stats();
   }
 
@@ -225,7 +235,7 @@ export class Book extends Reader implements LogBook {
     const { upTo, tag, signal } = options;
     checkSeqNum("upTo", upTo);
     if (tag !== undefined) checkTag(tag);
-    this.#checkWaiting(signal);
+    this.log.checkWaiting(signal);
     const tail = await this.log.engine.loglet.tail();
     if (upTo >= tail) {
       throw new RangeError(
@@ -237,7 +247,7 @@ export class Book extends Reader implements LogBook {
 
   async drop(options?: { readonly signal?: AbortSignal | undefined }): Promise<void> {
     checkOptions("drop", options, signalOptions);
-    this.#checkWaiting(options?.signal);
+    this.log.checkWaiting(options?.signal);
     await this.#appendTrim(everything, undefined, options?.signal);
   }
 
@@ -258,7 +268,7 @@ export class Book extends Reader implements LogBook {
   tail(options?: { readonly signal?: AbortSignal | undefined }): Promise<SeqNum> {
     try {
       checkOptions("tail", options, signalOptions);
-      this.#checkWaiting(options?.signal);
+      this.log.checkWaiting(options?.signal);
       return this.log.engine.loglet.tail();
     } catch (error) {
       return Promise.reject(error);
@@ -268,17 +278,11 @@ export class Book extends Reader implements LogBook {
   sync(options?: { readonly signal?: AbortSignal | undefined }): Promise<SeqNum> {
     try {
       checkOptions("sync", options, signalOptions);
-      this.#checkWaiting(options?.signal);
+      this.log.checkWaiting(options?.signal);
       return this.syncTo(options?.signal);
     } catch (error) {
       return Promise.reject(error);
     }
-  }
-
-  #checkWaiting(signal: AbortSignal | undefined): void {
-    checkSignal("signal", signal);
-    if (signal?.aborted === true) throw abortedError(signal);
-    if (this.log.closed) throw closedError();
   }
 
   async subscribe(subscriber: Subscriber): Promise<Subscription> {

@@ -348,11 +348,12 @@ export interface Log {
   /** The clock and the random source that the log was opened with, so that what is built on it runs on the same time. */
   readonly clock: Clock;
   readonly random: () => number;
-  /** Names of the books that have records, in order. */
-  books(): string[];
+  /** Names of the books that have records, in order. Rejects with `LOG_CLOSED` or `LOG_ABORTED`, as `stats` does. */
+  books(options?: { readonly signal?: AbortSignal | undefined }): Promise<string[]>;
   /** A book by name: 1 to 255 UTF-8 bytes. Synchronous; throws on a bad name. */
   book(name: string): LogBook;
-  stats(): LogStats;
+  /** Figures as of one moment. */
+  stats(options?: { readonly signal?: AbortSignal | undefined }): Promise<LogStats>;
   /**
    * Calls `fn` once, just before the next batch is taken; what it appends goes into that batch. Asks for a batch if none
    * is coming. For libraries that want to decide as late as possible.

@@ -135,7 +135,7 @@ async function measure(log: Log, films: string, filmsMs: number): Promise<void> 
   const one = await appendRate(scratch, 1, 2_000, signal);
   const many = await appendRate(scratch, 1_024, 20_000, signal);
   const reads = await readRate(log.book(films), ["genre:Western", "genre:Musical", "year:1999"], signal);
-  const stats = log.stats();
+  const stats = await log.stats();
   figures([
     ["films appended", "3,201", `in ${count(filmsMs)} ms`],
     ["appends/s, 1 in flight", count(one), "1 KiB, each synced to disk before the next"],

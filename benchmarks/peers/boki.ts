@@ -5,7 +5,10 @@ import { type Account, type Accounts, type Bank, totalsOf } from "../harness/acc
 import type { Appender } from "../harness/workload.js";
 
 /** With `conditional` every append carries a condition that holds. */
-export async function openBoki(folder: string, conditional = false): Promise<Appender & { bytesPerRecord(): number }> {
+export async function openBoki(
+  folder: string,
+  conditional = false,
+): Promise<Appender & { bytesPerRecord(): Promise<number> }> {
   const path = `${folder}/boki`;
   rmSync(path, { recursive: true, force: true });
   const log = await openLog(`file:${path}`);
@@ -15,8 +18,11 @@ export async function openBoki(folder: string, conditional = false): Promise<App
     append: conditional
       ? (data, tags) => book.append(data, { tags, unless: [{ tag: tags[0], after: Number.MAX_SAFE_INTEGER }] })
       : (data, tags) => book.append(data, { tags }),
-    count: () => Promise.resolve(log.stats().records),
-    bytesPerRecord: () => Math.ceil(log.stats().logBytes / log.stats().records),
+    count: async () => (await log.stats()).records,
+    async bytesPerRecord() {
+      const { logBytes, records } = await log.stats();
+      return Math.ceil(logBytes / records);
+    },
     async close() {
       await log.close();
       rmSync(path, { recursive: true, force: true });
@@ -99,7 +105,7 @@ async function movePlain(tx: Transaction, accounts: Collection<Account>, from: s
 export async function openBankAppender(
   folder: string,
   records: readonly BankRecord[],
-): Promise<{ append(i: number): Promise<unknown>; count(): number; close(): Promise<void> }> {
+): Promise<{ append(i: number): Promise<unknown>; count(): Promise<number>; close(): Promise<void> }> {
   const path = `${folder}/boki-append`;
   rmSync(path, { recursive: true, force: true });
   const log = await openLog(`file:${path}`);
@@ -111,7 +117,7 @@ export async function openBankAppender(
       const { data, tags } = records[i % records.length]!;
       return book.append(data, { tags });
     },
-    count: () => log.stats().records - records.length,
+    count: async () => (await log.stats()).records - records.length,
     async close() {
       await log.close();
       rmSync(path, { recursive: true, force: true });

@@ -40,7 +40,7 @@ export async function opening(workload: Workload, folder: string, records: numbe
     const start = performance.now();
     const again = await openOn(at, "os");
     const ms = performance.now() - start;
-    const { records: found, indexBytes, tagBytes } = again.stats();
+    const { records: found, indexBytes, tagBytes } = await again.stats();
     if (found !== records) throw new Error(`${found} records after opening, of ${records}`);
     index = indexBytes / records;
     tags = tagBytes / records;
@@ -81,7 +81,7 @@ export async function space(workload: Workload, folder: string, records: number)
   const log = await openOn(path, "os");
   const book = log.book("bench");
   await fill(log, workload, 0, records);
-  const before = log.stats().logBytes;
+  const before = (await log.stats()).logBytes;
   const rest = records / 10;
   await book.trim({ upTo: records - rest });
   for (let i = 0; i < 4; i++) {

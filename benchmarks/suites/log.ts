@@ -33,7 +33,7 @@ export const logSuite: Suite = {
     // The bytes that one record takes on disk, for the limit.
     const probe = await openBoki(folder);
     await closedLoop(16, 100, (i) => probe.append(workload.data(i), workload.pair(i)));
-    const bytesPerRecord = probe.bytesPerRecord();
+    const bytesPerRecord = await probe.bytesPerRecord();
     await probe.close();
 
     const appends = (name: string, system: string, inFlight: number, open: () => Promise<Appender>): Task => ({

@@ -71,7 +71,8 @@ export const storeSuite: Suite = {
       async run() {
         const log = await openBankAppender(folder, records[kind]);
         const measured = await closedLoop(inFlight, ms, (i) => log.append(i));
-        if (log.count() !== measured.ops) throw new Error(`${log.count()} records of ${measured.ops} acknowledged`);
+        const count = await log.count();
+        if (count !== measured.ops) throw new Error(`${count} records of ${measured.ops} acknowledged`);
         await log.close();
         return samplesOf(name, "append", measured, unit);
       },

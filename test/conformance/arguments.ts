@@ -4,7 +4,10 @@ import { bad, bytes, code, fill, onLog, texts, type Suite } from "./suite.js";
 
 /** A book as plain JavaScript sees it: arguments that TypeScript would refuse. */
 interface Loose {
-  readonly log: Log;
+  readonly log: Pick<Log, "limits"> & {
+    books(...values: unknown[]): Promise<unknown>;
+    stats(...values: unknown[]): Promise<unknown>;
+  };
   append(...values: unknown[]): Promise<unknown>;
   appendAll(...values: unknown[]): Promise<unknown>;
   readNext(...values: unknown[]): Promise<unknown>;
@@ -96,6 +99,8 @@ export function badArguments(suite: Suite): void {
       (book) => book.readNext({ form: 1 }),
       (book) => book.read({ untl: 1 }).next(),
       (book) => book.tail({ signals: 1 }),
+      (book) => book.log.books({ signals: 1 }),
+      (book) => book.log.stats({ signals: 1 }),
       (book) => book.append(one, { tags: ["t"], unless: [{ tag: "t", after: 0, afetr: 1 }] }),
     ); // prettier-ignore
     refused("conditions of a wrong shape", bad("TypeError", /unless must be an array|a condition must be/),
@@ -106,6 +111,8 @@ export function badArguments(suite: Suite): void {
       (book) => book.append(one, { tags: ["t"], signal: "stop" }),
       (book) => book.readNext({ signal: {} }),
       (book) => book.tail({ signal: 1 }),
+      (book) => book.log.books({ signal: 1 }),
+      (book) => book.log.stats({ signal: 1 }),
     ); // prettier-ignore
     refused("a timeout that is none", bad("RangeError", /timeoutMs must be from 0/), (book) =>
       book.readNext({ wait: true, timeoutMs: -1 }),

@@ -16,7 +16,7 @@ export function waits(suite: Suite): void {
         (await waiting).map((record) => record?.text()),
         ["2", "1", "3"],
       );
-      assert.equal(log.stats().readsWaiting, 0);
+      assert.equal((await log.stats()).readsWaiting, 0);
     });
 
     onLog(suite, "gives at once what is there, and waits for a seqnum to come", async (log) => {
@@ -33,7 +33,7 @@ export function waits(suite: Suite): void {
       const [first] = await fill(book, ["1", "t"]);
       const waiting = book.readNext({ from: first! + 1, wait: true });
       await fill(log.book("other"), ["not this", "t"]);
-      assert.equal(log.stats().readsWaiting, 1);
+      assert.equal((await log.stats()).readsWaiting, 1);
       await fill(book, ["2", "u"]);
       assert.equal((await waiting)!.text(), "2");
     });
@@ -50,7 +50,7 @@ export function waits(suite: Suite): void {
     onLog(suite, "gives undefined at timeoutMs", async (log) => {
       const book = log.book("b");
       assert.equal(await book.readNext({ tag: "t", wait: true, timeoutMs: 5 }), undefined);
-      assert.equal(log.stats().readsWaiting, 0);
+      assert.equal((await log.stats()).readsWaiting, 0);
     });
 
     onLog(suite, "ends with the abort, and leaves nothing behind", async (log) => {
@@ -66,7 +66,7 @@ export function waits(suite: Suite): void {
           return true;
         });
       }
-      assert.equal(log.stats().readsWaiting, 0);
+      assert.equal((await log.stats()).readsWaiting, 0);
       await assert.rejects(book.readNext({ signal: stop.signal }), code("LOG_ABORTED"));
     });
   });
@@ -106,7 +106,7 @@ export function waits(suite: Suite): void {
       await records.return!();
       assert.deepEqual(await parked, { done: true, value: undefined });
       assert.deepEqual(await second, { done: true, value: undefined });
-      assert.equal(log.stats().readsWaiting, 0);
+      assert.equal((await log.stats()).readsWaiting, 0);
     });
 
     onLog(suite, "ends with the abort while it waits", async (log) => {
@@ -226,6 +226,8 @@ export function waits(suite: Suite): void {
       await assert.rejects(book.read().next(), code("LOG_CLOSED"));
       await assert.rejects(book.tail(), code("LOG_CLOSED"));
       await assert.rejects(book.sync(), code("LOG_CLOSED"));
+      await assert.rejects(log.books(), code("LOG_CLOSED"));
+      await assert.rejects(log.stats(), code("LOG_CLOSED"));
       assert.throws(() => book.setAux(1, bytes("x")), code("LOG_CLOSED"));
     });
 
@@ -241,7 +243,7 @@ export function waits(suite: Suite): void {
       const book = log.book("b");
       await fill(book, ["1", "a"], ["2", "a", "b"]);
       await book.append(bytes("no"), { tags: ["a"], unless: [{ tag: "a", after: 0 }] });
-      const stats = log.stats();
+      const stats = await log.stats();
       assert.equal(stats.records, 2);
       assert.equal(stats.entries, 3);
       assert.ok(stats.indexBytes > 0 && stats.tagBytes > 0 && stats.logBytes > 0 && stats.batches > 0);
@@ -249,6 +251,13 @@ export function waits(suite: Suite): void {
       assert.equal(log.limits.recordBytes, 16 * 1024 * 1024);
       assert.match(log.id, /^[0-9a-f]{32}$/);
       assert.ok(["disk", "os", "memory"].includes(log.durability));
+    });
+
+    onLog(suite, "a signal that is aborted already refuses stats and books at once", async (log) => {
+      const signal = AbortSignal.abort();
+      await assert.rejects(log.stats({ signal }), code("LOG_ABORTED"));
+      await assert.rejects(log.books({ signal }), code("LOG_ABORTED"));
+      assert.deepEqual(await log.books({ signal: new AbortController().signal }), []);
     });
   });
 }

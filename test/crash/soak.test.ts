@@ -39,7 +39,7 @@ describe("L6 a log that is trimmed behind its end", () => {
         log = await openLog(`file:${folder}`, { durability: "os", clock });
       }
       if (round % 10 !== 9 || done < 4 * kept) continue;
-      const { tags, indexBytes, tagBytes, records, checkpointFault } = log.stats();
+      const { tags, indexBytes, tagBytes, records, checkpointFault } = await log.stats();
       assert.equal(checkpointFault, undefined);
       // Trims take positions too.
       assert.ok(records <= kept && records > kept - 100, `${records} records`);

@@ -53,7 +53,8 @@ async function openFromScratch(loglet: MemoryLoglet, clock?: Clock): Promise<Ses
 }
 
 async function everything(log: Session, tags: readonly string[]): Promise<unknown> {
-  const found: unknown[] = [log.stats().records, log.stats().entries, log.books()];
+  const { records, entries } = await log.stats();
+  const found: unknown[] = [records, entries, await log.books()];
   for (const name of ["x", "y", "z"]) {
     const book = log.book(name);
     for (const tag of [undefined, ...tags]) {
@@ -169,12 +170,12 @@ describe("a checkpoint", () => {
     // From the checkpoint before the horizon moved, with the entries behind it.
     const early = await openOn(loglet, clock);
     await check(early, "from an early checkpoint");
-    const tags = early.stats().tags;
+    const tags = (await early.stats()).tags;
     await early.engine.checkpoint();
     await early.close();
     const late = await openOn(loglet, clock);
     await check(late, "from a late checkpoint");
-    assert.equal(late.stats().tags, tags);
+    assert.equal((await late.stats()).tags, tags);
     await late.close();
     const scratch = await openFromScratch(loglet, clock);
     await check(scratch, "from scratch");
@@ -213,7 +214,7 @@ describe("a checkpoint", () => {
     await append("later");
     clock.time += 11_000;
     await book.trim({ tag: "later", upTo: await append("later") });
-    assert.equal(log.stats().tags, 5002, "its memory is not given back yet");
+    assert.equal((await log.stats()).tags, 5002, "its memory is not given back yet");
     const again = await append("forgotten");
     assert.equal((await book.readNext({ tag: "forgotten", from: 1 }))!.seqnum, again);
     await log.close();
@@ -272,12 +273,12 @@ describe("a checkpoint", () => {
     await book.append(Buffer.from("x"), { tags: ["rest"] });
     await book.trim({ upTo: (await book.tail()) - 1 });
     for (let n = 0; n < 3; n++) await book.appendAll(inputs(() => "rest"));
-    const { tags } = log.stats();
+    const { tags } = await log.stats();
     assert.ok(tags < 10_000, `${tags} tags`);
     await log.checkpoint();
     await log.close();
     const again = await openOn(loglet, clock);
-    assert.equal(again.stats().tags, tags);
+    assert.equal((await again.stats()).tags, tags);
     await again.close();
   });
 
@@ -295,7 +296,7 @@ describe("a checkpoint", () => {
     assert.ok((await log.verify()).ok);
     await book.trim({ upTo: (await book.tail()) - 1 });
     await many(() => "rest");
-    const { tags } = log.stats();
+    const { tags } = await log.stats();
     assert.ok(tags < 100, `${tags} tags`);
     await log.close();
   });
@@ -319,7 +320,7 @@ describe("a checkpoint", () => {
       await book.trim({ upTo: (await book.tail()) - 1 });
       // What is swept is paid by later appends.
       await book.appendAll(Array.from({ length: 30_000 }, () => ({ data: Buffer.from("x"), tags: ["common"] })));
-      const stats = log.stats();
+      const stats = await log.stats();
       assert.ok(stats.tags < 50_000, `day ${day}: ${stats.tags} tags`);
       if (day === 3) bytes = stats.tagBytes;
       if (day > 2)

@@ -49,7 +49,7 @@ describe("L10 golden files of format 1", () => {
     cpSync(golden, folder, { recursive: true });
     const log = await openLog(`file:${folder}`);
     assert.equal(log.recovered, undefined);
-    assert.deepEqual(log.books(), ["orders", "other"]);
+    assert.deepEqual(await log.books(), ["orders", "other"]);
     const book = log.book("orders");
     const found: number[][] = [];
     for await (const { seqnum, time } of book.read({ tag: "even" })) found.push([seqnum, time - Date.UTC(2026, 0, 1)]);

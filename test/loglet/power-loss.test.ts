@@ -97,9 +97,9 @@ describe("L2 a fault, and then a loss of power", () => {
       // The mark, of 32 bytes, is the last thing in its page: what is appended later does not write that page again.
       const log = await open(disk);
       await log.book("b").append(Buffer.alloc(0), { tags });
-      const { logBytes } = log.stats();
+      const { logBytes } = await log.stats();
       await log.book("b").append(Buffer.alloc(4096 - 32 - 2 * logBytes), { tags });
-      assert.equal(log.stats().logBytes, 4096 - 32);
+      assert.equal((await log.stats()).logBytes, 4096 - 32);
       disk.failNext("sync", "EIO");
       await assert.rejects(log.close(), { code: "LOG_IO" });
       const again = await open(disk);

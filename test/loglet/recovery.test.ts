@@ -28,9 +28,9 @@ async function threeBatches(): Promise<{ folder: string; bytes: Buffer; from: nu
   const book = log.book("b");
   await appendBatch(book, 0, 3);
   await appendBatch(book, 3, 3);
-  const from = headerBytes + log.stats().logBytes;
+  const from = headerBytes + (await log.stats()).logBytes;
   await appendBatch(book, 6, 3);
-  const to = headerBytes + log.stats().logBytes;
+  const to = headerBytes + (await log.stats()).logBytes;
   copyFolder(folder, `${folder}-left`);
   await log.close();
   return { folder: `${folder}-left`, bytes: readFileSync(segmentFiles(`${folder}-left`)[0]!), from, to };

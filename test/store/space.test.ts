@@ -42,7 +42,7 @@ describe("room of a store", () => {
     // The first one covers what was trimmed, the second gives its room back.
     await log.checkpoint();
     await log.checkpoint();
-    const { diskBytes } = log.stats();
+    const { diskBytes } = await log.stats();
     assert.ok(diskBytes < 3 * live, `${diskBytes} bytes on disk for ${live} of live data`);
     await store.close();
     await log.close();

@@ -74,7 +74,7 @@ describe("VirtualClock", () => {
     assert.equal((await book.append(Buffer.from("x"), { tags: ["t"] })).time, 77_000);
     const waiting = book.readNext({ from: 2, wait: true, timeoutMs: 3_600_000 });
     clock.advance(3_599_999);
-    assert.equal(log.stats().readsWaiting, 1);
+    assert.equal((await log.stats()).readsWaiting, 1);
     clock.advance(1);
     assert.equal(await waiting, undefined);
     await log.close();
