@@ -2,14 +2,17 @@
 import { onAbort } from "./abort.js";
 import { checkData, checkOptions, checkSignal, show, writeConditions, writeTags } from "./check.js";
 import { Append, Group, outcomeOf, Single } from "./engine/append.js";
-import { type HeaderWriter, recordKind } from "./engine/entry.js";
+import { type HeaderWriter, recordKind, trimData, trimKind } from "./engine/entry.js";
 import { abortedError, closedError, type LogError } from "./errors.js";
 import { limits } from "./limits.js";
-import type { AppendInput, AppendOptions, AppendResult, ConditionalAppendOptions } from "./types.js";
+import type { AppendInput, AppendOptions, AppendResult, ConditionalAppendOptions, SeqNum } from "./types.js";
 
 const appendOptions = new Set(["tags", "unless", "signal"]);
 const appendInputKeys = new Set(["data", "tags", "unless"]);
 const signalOptions = new Set(["signal"]);
+
+/** An upTo that means "all before this". */
+const everything = Number.MAX_SAFE_INTEGER;
 
 /** Where appends go, in call order. */
 export interface AppendSink {
@@ -38,7 +41,7 @@ export class Appender {
       if (this.#session.closed) throw closedError("none");
       const waiter = new Single();
       const append = this.#prepare(data, options.tags, options.unless, waiter, 0);
-      if (signal !== undefined) this.watch(signal, waiter.promise, [append]);
+      if (signal !== undefined) this.#watch(signal, waiter.promise, [append]);
       this.#sink.append(append);
       return waiter.promise as Promise<never>;
     } catch (error) {
@@ -66,12 +69,30 @@ export class Appender {
         checkOptions(`entry ${place} of appendAll`, input ?? null, appendInputKeys);
         return this.#prepare(input.data, input.tags, input.unless, waiter, place);
       });
-      if (options?.signal !== undefined) this.watch(options.signal, waiter.promise, appends);
+      if (options?.signal !== undefined) this.#watch(options.signal, waiter.promise, appends);
       for (const append of appends) this.#sink.append(append);
       return waiter.promise;
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /** Removes all that is in the book so far. */
+  drop(horizon: SeqNum, signal: AbortSignal | undefined): Promise<void> {
+    return this.trim(everything, undefined, horizon, signal);
+  }
+
+  /** A trim is an entry like any other: it takes effect at its place in the order. */
+  async trim(upTo: SeqNum, tag: string | undefined, horizon: SeqNum, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#session.closed) throw closedError("none");
+    const { headers } = this.#sink;
+    headers.begin(trimKind, this.#name);
+    if (tag !== undefined) writeTags(headers, [tag]);
+    const waiter = new Single();
+    const append = new Append(headers, trimData(upTo, horizon), waiter, 0);
+    if (signal !== undefined) this.#watch(signal, waiter.promise, [append]);
+    this.#sink.append(append);
+    await waiter.promise;
   }
 
   #prepare(data: Uint8Array, tags: unknown, unless: unknown, waiter: Single | Group, place: number): Append {
@@ -84,7 +105,7 @@ export class Appender {
   }
 
   /** Ends the waiting on abort; what was not handed over yet will not be. */
-  watch(signal: AbortSignal, promise: Promise<unknown>, appends: readonly Append[]): void {
+  #watch(signal: AbortSignal, promise: Promise<unknown>, appends: readonly Append[]): void {
     checkSignal("signal", signal);
     if (signal.aborted) throw abortedError(signal, "none");
     const stop = onAbort(signal, () => this.#sink.abandon(appends, abortedError(signal, outcomeOf(appends))));

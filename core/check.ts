@@ -2,7 +2,7 @@
 import { LogError } from "./errors.js";
 import { limits } from "./limits.js";
 import { byteLength, type HeaderWriter } from "./engine/entry.js";
-import type { Condition, SeqNum } from "./types.js";
+import type { Condition, SeqNum, Subscriber } from "./types.js";
 
 /** A short, safe picture of any value. */
 export function show(value: unknown): string {
@@ -141,6 +141,13 @@ function checkCondition(condition: Condition): void {
 }
 
 const conditionKeys = new Set(["tag", "after"]);
+
+export function checkSubscriber(value: unknown): void {
+  const { record, gap, end } = (value ?? {}) as Partial<Subscriber>;
+  const isGap = gap === undefined || typeof gap === "function";
+  if (typeof record !== "function" || typeof end !== "function" || !isGap)
+    throw new TypeError(`subscribe takes an object with the functions record and end, and gap, not ${show(value)}`);
+}
 
 export function checkData(value: unknown): asserts value is Uint8Array {
   if (!(value instanceof Uint8Array)) {

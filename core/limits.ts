@@ -29,5 +29,7 @@ export const limits: Limits = Object.freeze({
 export const defaultCacheBytes = 32 * MiB;
 /** Default bytes of the aux cache. */
 export const defaultAuxBytes = 16 * MiB;
+/** How long a call to a server may take, ms: longer than it needs to come back after a crash. */
+export const defaultTimeoutMs = 30_000;
 /** Positions that one engine can index: postings are u32 ordinals. */
 export const ordinalsMax = 2 ** 32 - 2;

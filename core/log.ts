@@ -4,19 +4,9 @@
  */
 import { orAborted } from "./abort.js";
 import { Appender } from "./appender.js";
-import {
-  checkName,
-  checkOptions,
-  checkSeqNum,
-  checkSignal,
-  checkTag,
-  show,
-  writeTags,
-} from "./check.js";
-import { Append, Single } from "./engine/append.js";
+import { checkName, checkOptions, checkSeqNum, checkSignal, checkSubscriber, checkTag, show } from "./check.js";
 import { Audit } from "./engine/audit.js";
 import type { Engine } from "./engine/engine.js";
-import { trimData, trimKind } from "./engine/entry.js";
 import { abortedError, closedError } from "./errors.js";
 import { limits } from "./limits.js";
 import { Reader } from "./reader.js";
@@ -201,9 +191,6 @@ export class Session implements Log {
 const longOptions = new Set(["signal", "onProgress"]);
 const signalOptions = new Set(["signal"]);
 const trimOptions = new Set(["upTo", "tag", "signal"]);
-/** An upTo that means "all before this". */
-const everything = Number.MAX_SAFE_INTEGER;
-
 export class Book extends Reader implements LogBook {
   readonly name: string;
   readonly log: Session;
@@ -242,27 +229,13 @@ export class Book extends Reader implements LogBook {
         `upTo ${upTo} is not below the tail ${tail}; trim up to a record that is there, or drop the book`,
       );
     }
-    if (upTo > this.trimPoint(tag)) await this.#appendTrim(upTo, tag, signal);
+    if (upTo > this.trimPoint(tag)) await this.#appender.trim(upTo, tag, this.log.engine.state.horizon, signal);
   }
 
   async drop(options?: { readonly signal?: AbortSignal | undefined }): Promise<void> {
     checkOptions("drop", options, signalOptions);
     this.log.checkWaiting(options?.signal);
-    await this.#appendTrim(everything, undefined, options?.signal);
-  }
-
-  /** A trim is an entry like any other: it takes effect at its place in the order. */
-  async #appendTrim(upTo: SeqNum, tag: string | undefined, signal: AbortSignal | undefined): Promise<void> {
-    if (this.log.closed) throw closedError("none");
-    const { engine } = this.log;
-    const { headers, state } = engine;
-    headers.begin(trimKind, this.#nameBytes);
-    if (tag !== undefined) writeTags(headers, [tag]);
-    const waiter = new Single();
-    const append = new Append(headers, trimData(upTo, state.timeline.horizon(state.time)), waiter, 0);
-    if (signal !== undefined) this.#appender.watch(signal, waiter.promise, [append]);
-    engine.append(append);
-    await waiter.promise;
+    await this.#appender.drop(this.log.engine.state.horizon, options?.signal);
   }
 
   tail(options?: { readonly signal?: AbortSignal | undefined }): Promise<SeqNum> {
@@ -286,8 +259,7 @@ export class Book extends Reader implements LogBook {
   }
 
   async subscribe(subscriber: Subscriber): Promise<Subscription> {
-    if (typeof subscriber?.record !== "function" || typeof subscriber.end !== "function")
-      throw new TypeError(`subscribe takes an object with the functions record and end, not ${show(subscriber)}`);
+    checkSubscriber(subscriber);
     if (this.log.closed) throw closedError();
     const { applied, state } = this.log.engine;
     return { position: applied, time: state.time, stop: this.listen(subscriber, this.log) };

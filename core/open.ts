@@ -7,39 +7,19 @@
 import { randomUUID } from "node:crypto";
 import { realpath } from "node:fs/promises";
 import { orAborted } from "./abort.js";
-import { checkBoolean, checkBytes, checkOptions, checkSignal, show } from "./check.js";
+import { show } from "./check.js";
 import { Engine } from "./engine/engine.js";
 import { abortedError } from "./errors.js";
-import { defaultAuxBytes, defaultCacheBytes } from "./limits.js";
 import { Session } from "./log.js";
 import type { Disk } from "./loglet/file/disk.js";
 import { FileLoglet } from "./loglet/file/file-loglet.js";
 import { realDisk } from "./loglet/file/real-disk.js";
-import { checkTime, systemClock } from "./loglet/log-clock.js";
 import type { Loglet } from "./loglet/loglet.js";
 import { MemoryLoglet } from "./loglet/memory.js";
-import { systemRandom } from "./random.js";
+import { checkScheme, checkSettings, type Scheme, type Settings } from "./open-options.js";
 import { checkSeen, parseSession } from "./session-id.js";
 import type { Log, OpenOptions } from "./types.js";
-import { filePath } from "./url.js";
-
-const optionNames = new Set([
-  "create",
-  "durability",
-  "io",
-  "cacheBytes",
-  "auxBytes",
-  "clock",
-  "random",
-  "disk",
-  "session",
-  "signal",
-]);
-
-/** What makes two openings of one log differ. */
-type Settings = {
-  readonly [K in keyof Omit<OpenOptions, "create" | "session" | "signal">]-?: NonNullable<OpenOptions[K]>;
-};
+import { addressOf, filePath } from "./url.js";
 
 interface Shared {
   readonly settings: Settings;
@@ -72,27 +52,19 @@ let privateLogs = 0;
  * Opens a log, made where there is none, unless `create` is false.
  *
  * `memory:` is a private log in memory, `memory:NAME` one that this process shares; `file:DIR` is a folder (a path as
- * written), `file:///DIR` a URL. One process owns a folder at a time.
+ * written), `file:///DIR` a URL. One process owns a folder at a time. `grpc://HOST:PORT` is a log that a server has.
  *
  * Rejects with TypeError or RangeError on a bad url or option, `LOG_LOCKED` when another process has the folder,
- * `LOG_NOT_A_LOG`, `LOG_VERSION`, `LOG_CORRUPT`, `LOG_IO`, `LOG_FULL`, `LOG_ABORTED`.
+ * `LOG_NOT_A_LOG`, `LOG_VERSION`, `LOG_CORRUPT`, `LOG_IO`, `LOG_FULL`, `LOG_ABORTED`; of a server also `LOG_UNAVAILABLE` when it cannot
+ * be reached within `timeoutMs`, `LOG_UNAUTHENTICATED`, `LOG_SESSION`.
  */
 export async function openLog(url: string, options: OpenOptions = {}): Promise<Log> {
   const settings = checkSettings(options);
   const { signal, create = true } = options;
   if (signal?.aborted === true) throw abortedError(signal);
   const place = await parse(url, settings.disk);
-  if (place.scheme === "memory" && options.durability !== undefined) {
-    throw new TypeError(
-      `durability ${show(options.durability)} is not for ${url}, which is lost with the process; leave it away or use file:DIR`,
-    );
-  }
-  if (place.scheme === "memory" && options.disk !== undefined) {
-    throw new TypeError(`disk is not for ${url}, which needs none; leave it away or use file:DIR`);
-  }
-  if (place.scheme === "memory" && options.create !== undefined) {
-    throw new TypeError(`create is not for ${url}, which is made with the process; leave it away or use file:DIR`);
-  }
+  checkScheme(url, place.scheme, options);
+  if (place.scheme === "grpc") return openRemote(url, place.name, settings, options);
   for (;;) {
     const shared = registry.open.get(place.key);
     if (shared?.closing !== undefined) {
@@ -124,8 +96,7 @@ async function join(url: string, key: string, shared: Shared, { signal, session 
   };
   try {
     const engine = await orAborted(shared.engine, signal);
-    if (session !== undefined)
-      checkSeen(parseSession(session), { id: engine.loglet.id, position: engine.applied });
+    if (session !== undefined) checkSeen(parseSession(session), { id: engine.loglet.id, position: engine.applied });
     return new Session(url, engine, release);
   } catch (error) {
     // Others may be waiting for the same opening; whoever leaves last closes what comes of it.
@@ -135,8 +106,8 @@ async function join(url: string, key: string, shared: Shared, { signal, session 
 }
 
 interface Place {
-  readonly scheme: "memory" | "file";
-  /** Name or path. */
+  readonly scheme: Scheme;
+  /** Name, path or address. */
   readonly name: string;
   readonly key: string;
 }
@@ -152,7 +123,16 @@ async function parse(url: unknown, disk: Disk): Promise<Place> {
     const key = disk === realDisk ? `file:${await realpath(path).catch(() => path)}` : `file#${diskName(disk)}:${path}`;
     return { scheme: "file", name: path, key };
   }
-  throw new TypeError(`${show(url)} is no url of a log; use "memory:", "memory:NAME", "file:DIR" or "file:///DIR"`);
+  if (url.startsWith("grpc:")) return { scheme: "grpc", name: addressOf(url), key: "" };
+  throw new TypeError(
+    `${show(url)} is no url of a log; use "memory:", "memory:NAME", "file:DIR", "file:///DIR" or "grpc://HOST:PORT"`,
+  );
+}
+
+/** gRPC is loaded only where it is needed. */
+async function openRemote(url: string, address: string, settings: Settings, options: OpenOptions): Promise<Log> {
+  const { openClient } = await import("./remote/index.js");
+  return openClient(url, address, settings, options);
 }
 
 function diskName(disk: Disk): string {
@@ -179,54 +159,6 @@ async function openLoglet({ scheme, name }: Place, settings: Settings, create: b
   let loglet = registry.memory.get(name);
   if (loglet === undefined) registry.memory.set(name, (loglet = MemoryLoglet.create({ clock, random })));
   return loglet;
-}
-
-function checkSettings(options: OpenOptions): Settings {
-  checkOptions("openLog", options ?? null, optionNames);
-  const {
-    durability = "disk",
-    io = "auto",
-    cacheBytes = defaultCacheBytes,
-    auxBytes = defaultAuxBytes,
-    clock = systemClock,
-    random = systemRandom,
-    disk = realDisk,
-    create,
-    session,
-    signal,
-  } = options;
-  if (durability !== "disk" && durability !== "os")
-    throw new TypeError(`durability must be "disk" or "os", not ${show(durability)}`);
-  if (io !== "main" && io !== "worker" && io !== "auto")
-    throw new TypeError(`io must be "main", "worker" or "auto", not ${show(io)}`);
-  checkBytes("cacheBytes", cacheBytes);
-  checkBytes("auxBytes", auxBytes);
-  checkBoolean("create", create);
-  checkSignal("signal", signal);
-  if (
-    typeof clock.now !== "function" ||
-    typeof clock.monotonic !== "function" ||
-    typeof clock.setTimer !== "function"
-  ) {
-    throw new TypeError("clock must have the functions now, monotonic and setTimer");
-  }
-  checkTime("clock.now()", clock.now());
-  checkTime("clock.monotonic()", clock.monotonic());
-  if (typeof random !== "function") throw new TypeError(`random must be a function, not ${show(random)}`);
-  checkDisk(disk);
-  if (session !== undefined) parseSession(session);
-  return { durability, io, cacheBytes, auxBytes, clock, random, disk };
-}
-
-function checkDisk(disk: Disk): void {
-  for (const name of Object.keys(realDisk) as (keyof Disk)[]) {
-    if (name === "link" || name === "removeFolder") continue;
-    if (typeof (disk as Partial<Disk> | null)?.[name] !== "function") {
-      throw new TypeError(
-        `disk must be a Disk, such as new FaultDisk() of boki/testing; ${show(disk)} has no ${name}()`,
-      );
-    }
-  }
 }
 
 function refuseDifferent(url: string, open: Settings, asked: Settings): void {

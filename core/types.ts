@@ -40,10 +40,27 @@ export interface OpenOptions {
   readonly random?: (() => number) | undefined;
   /** The disk under the log, such as the `FaultDisk` of `boki/testing`. Default: the system's. Only for `file:`. */
   readonly disk?: Disk | undefined;
+  /** How long each call may wait for the server, ms; an append or a call that waits longer fails with `LOG_TIMEOUT`. Default 30,000. Only for `grpc:`. */
+  readonly timeoutMs?: number | undefined;
+  /** Who this is, for a server that asks. Only for `grpc:`. */
+  readonly token?: string | undefined;
+  /** Speak TLS: true for a certificate that this machine trusts, else what to trust and show. Only for `grpc:`. */
+  readonly tls?: boolean | TlsOptions | undefined;
   /** The `session` of another opened log: what that one had seen can be seen here, else `LOG_SESSION`. */
   readonly session?: string | undefined;
   /** Ends the waiting for the opening; what was opened is closed again. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** Texts of PEM files. */
+export interface TlsOptions {
+  /** Authorities to trust. Default: those of this machine. */
+  readonly ca?: string | Uint8Array | undefined;
+  /** The client's own certificate and key, for a server that asks for them. */
+  readonly cert?: string | Uint8Array | undefined;
+  readonly key?: string | Uint8Array | undefined;
+  /** The name in the server's certificate, where that is not the host. */
+  readonly serverName?: string | undefined;
 }
 
 /** "Append unless the last record of `tag` in this book has a seqnum above `after`." (L3) */
@@ -163,6 +180,11 @@ export interface Subscriber {
    * object that was appended. What this throws ends the subscription.
    */
   record(record: LogRecord): void;
+  /**
+   * Records up to `position` were removed before they could be given; what comes next is behind it. Only of a log that another
+   * process has, after a broken or slow connection. Where this is left away, the subscription ends with `LOG_TRIMMED`.
+   */
+  gap?(place: { readonly position: SeqNum; readonly time: number }): void;
   /** Nothing more will come. */
   end(error: Error): void;
 }

@@ -11,6 +11,14 @@ export function filePath(url: string): string {
   return resolve(url.startsWith("file:///") ? fileURLToPath(url) : written);
 }
 
+/** "HOST:PORT" of a url that begins with `grpc:`. */
+export function addressOf(url: string): string {
+  const [, host = "", port = ""] = /^grpc:\/\/(\[[0-9a-f:.]+\]|[a-z0-9._-]+):(\d{1,5})\/?$/i.exec(url) ?? [];
+  if (host === "" || Number(port) > 65_535 || Number(port) === 0)
+    throw new TypeError(`${show(url)} is no url of a server; write for example "grpc://127.0.0.1:7464"`);
+  return `${host}:${port}`;
+}
+
 /** A folder, given as a url or as its path. */
 export function folderOf(url: unknown): string {
   if (typeof url !== "string" || url === "" || /^(memory|grpc|cluster):/.test(url))

@@ -58,6 +58,8 @@ export class Append implements Pending {
   again = false;
   isDecided = false;
   acked = 0;
+  /** When the waiting for it ends, by a monotonic clock in ms, where there is such a bound. */
+  deadline = Infinity;
 
   /** Ends the header that `writer` holds. `data` is referred to, not copied, until it is encoded. */
   constructor(writer: HeaderWriter, data: Uint8Array, waiter: Waiter, place: number) {

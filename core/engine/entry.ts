@@ -153,6 +153,12 @@ export function trimData(upTo: number, horizon: number): Buffer {
   return data;
 }
 
+/** Sets the horizon of a trim whose bytes end at `end`. */
+export function writeHorizon(target: Buffer, end: number, horizon: number): void {
+  writeU32(target, end - 8, horizon);
+  writeU32(target, end - 4, horizon / two32);
+}
+
 /** The tags of the entry at `at`, frozen. */
 export function readTags(bytes: Buffer, at: number): readonly string[] {
   const tags: string[] = [];

@@ -44,6 +44,11 @@ export function decodeRecord(bytes: Buffer, seqnum: number, time: number): LogRe
   return new StoredRecord({ seqnum, time, tags: readTags(bytes, 0), size }, data, undefined);
 }
 
+/** `data` stays as it is. */
+export function makeRecord(head: RecordHead, data: Uint8Array): LogRecord {
+  return new StoredRecord(head, data, undefined);
+}
+
 /** A record as the append that made it gave it: its data is that of the caller, good until the append resolves. */
 export class GivenRecord extends Readable implements LogRecord {
   readonly append: Pending;

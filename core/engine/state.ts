@@ -55,6 +55,8 @@ export class State {
   time = 0;
   entries = 0;
   records = 0;
+  /** Trims applied since this was opened. */
+  trimsSeen = 0;
   /** Bytes of the entries applied. */
   bytes = 0;
   /** Numbers of the books that ever had a record. */
@@ -175,6 +177,7 @@ export class State {
     let trimmed = this.trimmed.get(book);
     if (trimmed === undefined) this.trimmed.set(book, (trimmed = { trim: 0, horizon: 0, reach: 0 }));
     this.#unswept = Infinity;
+    this.trimsSeen++;
     const isTag = readU16(bytes, start + 2) > 0;
     const tag = isTag ? index.find(scopeOf(book), bytes, at + 1, bytes[at]!) : unknown;
     if (isTag) at += 1 + bytes[at]!;
@@ -265,6 +268,11 @@ export class State {
   /** The last position that is hidden from a stream; `tag` undefined: from the book. */
   trimPoint(book: number, tag: number | undefined): SeqNum {
     return this.seqnum(this.#hidden(book, tag));
+  }
+
+  /** The horizon that a trim of now brings. */
+  get horizon(): SeqNum {
+    return this.timeline.horizon(this.time);
   }
 
   /** No record of a book above this position was ever removed. */

@@ -1,7 +1,10 @@
 /** Appends as a client sends them: entries behind each other, of which nothing is believed. */
 import { isUtf8 } from "node:buffer";
-import { entryHead, readNumber, readU16, readU32, recordKind } from "../engine/entry.js";
+import { entryHead, readNumber, readU16, readU32, recordKind, trimKind } from "../engine/entry.js";
 import { limits } from "../limits.js";
+
+/** Bytes of a trim's data. */
+const trimBytes = 16;
 
 /** What no client says: the stream ends. */
 export class ProtocolError extends Error {}
@@ -24,12 +27,14 @@ export function bookOf(entry: Buffer): Buffer {
 /** Gives the end of the entry at `start`. */
 function checkEntry(bytes: Buffer, start: number): number {
   check(start + entryHead <= bytes.length, "it ends in the middle of a header");
-  check(bytes[start] === recordKind && bytes[start + 1] === 1, "it has another kind or version than 1");
+  const isTrim = bytes[start] === trimKind;
+  check((isTrim || bytes[start] === recordKind) && bytes[start + 1] === 1, "it has an unknown kind or version");
   const tags = readU16(bytes, start + 2);
   const conditions = readU16(bytes, start + 4);
   const name = bytes[start + 6]!;
   const size = readU32(bytes, start + 8);
-  check(tags > 0 && tags <= limits.tagsPerRecord, "it has no tags, or too many");
+  if (isTrim) check(tags <= 1 && conditions === 0 && size === trimBytes, "it is no trim");
+  else check(tags > 0 && tags <= limits.tagsPerRecord, "it has no tags, or too many");
   check(conditions <= limits.conditionsPerRecord, "it has too many conditions");
   check(name > 0 && bytes[start + 7] === 0, "it names no book");
   check(size <= limits.recordBytes, "its data is over the limit");

@@ -78,7 +78,7 @@ export class Feeding implements Subscriber {
         this.#listen();
         return;
       }
-      this.#feed(await this.#book.fetch(next, false) as LogRecord);
+      this.#feed((await this.#book.fetch(next, false)) as LogRecord);
       cursor = next + 1;
     }
   }

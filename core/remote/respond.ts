@@ -1,18 +1,10 @@
 /** What each question brings that has one answer: the same for a session's calls and for calls alone. */
 import { Buffer } from "node:buffer";
 import type { Session } from "../log.js";
-import type { LogRecord, LongOptions, RecordHead } from "../types.js";
+import type { Log, LogBook, LogRecord, LongOptions, RecordHead } from "../types.js";
 import { faultOf } from "./fault.js";
-import type { Right, Rights } from "./rights.js";
-import type {
-  AppendReply,
-  AppendRequest,
-  LongReply,
-  Request,
-  Response,
-  Welcome,
-  WireRecord,
-} from "./wire.js";
+import type { Right } from "./rights.js";
+import type { AppendReply, AppendRequest, LongReply, Request, Response, Welcome, WireRecord } from "./wire.js";
 import { protocolVersion } from "./wire.js";
 
 /** What a request needs, and in which book. */
@@ -34,33 +26,43 @@ export function welcome({ id, durability, engine, recovered }: Session): Welcome
 }
 
 /** Answers a request that has one answer. Rejects as the call on an embedded log does. */
-export async function respond(log: Session, request: Request, signal?: AbortSignal): Promise<Response> {
+export async function respond(
+  log: Log,
+  bookOf: (name: string) => LogBook,
+  request: Request,
+  signal?: AbortSignal,
+): Promise<Response> {
   if (request.readNext !== undefined) {
     const { book, tag, from, head, wait, timeoutMs } = request.readNext;
-    return record(await log.book(book).readNext({ tag: tag || undefined, from, head, wait, timeoutMs, signal } as object));
+    return record(
+      await bookOf(book).readNext({ tag: tag || undefined, from, head, wait, timeoutMs, signal } as object),
+    );
   }
   if (request.readPrev !== undefined) {
     const { book, tag, upTo, head } = request.readPrev;
-    return record(await log.book(book).readPrev({ tag: tag || undefined, upTo, head } as object));
+    return record(await bookOf(book).readPrev({ tag: tag || undefined, upTo, head } as object));
   }
   if (request.tail !== undefined) {
-    const book = log.book(request.tail.book);
+    const book = bookOf(request.tail.book);
     return { tail: { tail: await (request.tail.sync === true ? book.sync({ signal }) : book.tail({ signal })) } };
   }
   if (request.trim !== undefined) {
     const { book, tag, upTo = 0 } = request.trim;
-    await log.book(book).trim({ tag: tag || undefined, upTo });
+    await bookOf(book).trim({ tag: tag || undefined, upTo });
     return { trimmed: {} };
   }
   if (request.drop !== undefined) {
-    await log.book(request.drop.book).drop();
+    await bookOf(request.drop.book).drop();
     return { dropped: {} };
   }
   if (request.books !== undefined) return { books: { books: await log.books() } };
   if (request.stats !== undefined) {
     const { checkpointFault, ...stats } = await log.stats();
     return {
-      stats: { ...stats, ...(checkpointFault === undefined ? undefined : { checkpointFault: faultOf(checkpointFault) }) },
+      stats: {
+        ...stats,
+        ...(checkpointFault === undefined ? undefined : { checkpointFault: faultOf(checkpointFault) }),
+      },
     };
   }
   if (request.checkpoint !== undefined) {
@@ -71,12 +73,12 @@ export async function respond(log: Session, request: Request, signal?: AbortSign
 }
 
 /** Carries out what takes long; `onStep` is told how far it is. */
-export async function respondLong(log: Session, request: Request, options: LongOptions): Promise<LongReply> {
+export async function respondLong(log: Log, request: Request, options: LongOptions): Promise<LongReply> {
   if (request.verify !== undefined) return { verified: await log.verify(options) };
   return { backedUp: await log.backup(request.backup!.directory, options) };
 }
 
-export async function append(log: Session, request: AppendRequest): Promise<AppendReply> {
+export async function append(log: Log, request: AppendRequest): Promise<AppendReply> {
   const { book, data = Buffer.alloc(0), tags = [], unless = [] } = request;
   const conditions = unless.map(({ tag, after = 0 }) => ({ tag, after }));
   const result = await log.book(book).append(data, { tags, unless: conditions });
@@ -89,7 +91,7 @@ function record(found: RecordHead | undefined): Response {
 }
 
 /** Without data where it has none. */
-export function wireRecord({ seqnum, time, tags, size, ...rest }: RecordHead): WireRecord {
-  const { data } = rest as Partial<LogRecord>;
-  return data === undefined ? { seqnum, time, tags, size } : { seqnum, time, tags, size, data };
+export function wireRecord(record: RecordHead | LogRecord): WireRecord {
+  const { seqnum, time, tags, size } = record;
+  return "data" in record ? { seqnum, time, tags, size, data: record.data } : { seqnum, time, tags, size };
 }

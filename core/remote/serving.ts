@@ -8,11 +8,11 @@
  * Called by server.ts and link.ts; calls the engine, respond.ts and Feeding.
  */
 import { Forwarded, type Origin } from "../engine/append.js";
-import { readNumber } from "../engine/entry.js";
+import { readNumber, trimKind, writeHorizon } from "../engine/entry.js";
 import { GivenRecord } from "../engine/record.js";
 import { LogError } from "../errors.js";
 import type { Book, Session } from "../log.js";
-import type { AppendResult, LogRecord, RecordHead } from "../types.js";
+import type { AppendResult, LogRecord, RecordHead, SeqNum } from "../types.js";
 import { bookOf, forEachEntry, ProtocolError } from "./entries.js";
 import { checkSeen } from "../session-id.js";
 import { faultOf } from "./fault.js";
@@ -41,7 +41,7 @@ const outBytes = 1 << 20;
 const recordOverhead = 64;
 /** Calls without an answer. */
 const callsMax = 65_536;
-const booksMax = 1024;
+const booksMax = 65_536;
 
 /** The way to the client. */
 export interface Outlet {
@@ -59,7 +59,7 @@ interface Open {
   credit: number;
   resume: (() => void) | undefined;
   /** Of a Read: the reply that still takes records. */
-  reply: { records: { records: WireRecord[] } } | undefined;
+  reply: { records: { records: WireRecord[]; to?: number } } | undefined;
 }
 
 export class Serving {
@@ -69,6 +69,8 @@ export class Serving {
   readonly #books = new Map<string, Book>();
   readonly #open = new Map<number, Open>();
   readonly #feedings = new Map<number, Feeding>();
+  readonly #reaches = new Map<string, SeqNum>();
+  #trimsSeen = 0;
   /** Reads with a reply that is not sent yet. */
   readonly #giving: Open[] = [];
   #calls = 0;
@@ -138,8 +140,7 @@ export class Serving {
 
   /** Ends the session because of what the client said. */
   #refuse(error: unknown): void {
-    const fault =
-      error instanceof ProtocolError ? { code: "LOG_PROTOCOL", message: error.message } : faultOf(error);
+    const fault = error instanceof ProtocolError ? { code: "LOG_PROTOCOL", message: error.message } : faultOf(error);
     this.#outlet.end(fault);
     this.close();
   }
@@ -158,6 +159,8 @@ export class Serving {
     }
     try {
       this.#allow(entry);
+      // A trim moves the horizon by the time of this log.
+      if (entry[0] === trimKind) writeHorizon(entry, entry.length, this.#log.engine.state.horizon);
     } catch (error) {
       writer.failed(append, error as LogError);
       return;
@@ -168,9 +171,10 @@ export class Serving {
 
   #allow(entry: Buffer): void {
     const book = bookOf(entry);
-    if (this.#allowed?.equals(book) === true) return;
-    this.#rights.check("append", book.toString());
-    this.#allowed = book;
+    const isTrim = entry[0] === trimKind;
+    if (!isTrim && this.#allowed?.equals(book) === true) return;
+    this.#rights.check(isTrim ? "trim" : "append", book.toString());
+    if (!isTrim) this.#allowed = book;
   }
 
   /** What became of an append of so many bytes. An answer that goes on from the last one is one with it. */
@@ -204,18 +208,23 @@ export class Serving {
     // Only what waits can be given up.
     const waits = call.readNext?.wait === true || call.tail?.sync === true || call.checkpoint !== undefined;
     const open = waits ? this.#opened(id, 0) : undefined;
-    respond(this.#log, call, open?.stop.signal).then(
+    respond(this.#log, (name) => this.#book(name), call, open?.stop.signal).then(
       (response) => this.finish({ id, last: true, ...response }),
       (error: unknown) => this.finish({ id, last: true, fault: faultOf(error) }),
     );
   }
 
   async #read(id: number, request: ReadRequest): Promise<void> {
-    const { book, tag, from, to, reverse, follow, head, credit = 0 } = request;
+    const { book, tag, from, reverse, follow, head, credit = 0 } = request;
     const open = this.#opened(id, credit);
     const { signal } = open.stop;
+    let { to } = request;
+    if (follow !== true) {
+      to ??= this.#log.engine.applied;
+      this.reply({ id, last: false, records: { to } });
+    }
     try {
-      const records = this.#book(book).read({ tag: tag || undefined, from, to, reverse, follow, head, signal } as object);
+      const records = this.#book(book).read({ tag: tag || undefined, from, to, reverse, follow, head, signal });
       for await (const record of records) {
         this.#give(id, open, record);
         while ((open.credit <= 0 || !this.isWritable) && !signal.aborted) {
@@ -283,8 +292,10 @@ export class Serving {
   #book(name: string): Book {
     let book = this.#books.get(name);
     if (book === undefined) {
-      if (this.#books.size >= booksMax) this.#books.clear();
+      if (this.#books.size >= booksMax) throw new ProtocolError(`there are more than ${booksMax} books in one session`);
       this.#books.set(name, (book = this.#log.book(name) as Book));
+      // Tell how far its trims reach.
+      this.#trimsSeen = -1;
     }
     return book;
   }
@@ -340,7 +351,7 @@ export class Serving {
   readonly #send = (): void => {
     this.#flushing = false;
     if (this.#isEnded || !this.isWritable) return;
-    const frame: ServerFrame = {};
+    const frame: ServerFrame = { applied: this.#log.engine.applied };
     if (this.#fed.length > 0) {
       frame.fed = this.#fed;
       this.#fed = [];
@@ -356,10 +367,22 @@ export class Serving {
       for (const open of this.#giving.splice(0)) open.reply = undefined;
     }
     if (frame.fed === undefined && frame.answers === undefined && frame.replies === undefined) return;
+    const { trimsSeen } = this.#log.engine.state;
+    if (trimsSeen !== this.#trimsSeen) this.#tellReaches(frame);
+    this.#trimsSeen = trimsSeen;
     if (this.#outlet.send(frame)) return;
     this.isWritable = false;
     this.#setReading();
   };
+
+  #tellReaches(frame: ServerFrame): void {
+    for (const [name, book] of this.#books) {
+      const position = book.trimReach;
+      if (position === (this.#reaches.get(name) ?? 0)) continue;
+      this.#reaches.set(name, position);
+      (frame.reaches ??= []).push({ book: name, position });
+    }
+  }
 
   #isLagging(): boolean {
     for (const feeding of this.#feedings.values()) if (feeding.isLagging) return true;

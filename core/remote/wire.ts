@@ -88,9 +88,16 @@ export interface SubscribeRequest {
 
 export interface ServerFrame {
   welcome?: Welcome;
+  reaches?: Reach[];
   fed?: Fed[];
   answers?: Answer[];
   replies?: Reply[];
+  applied?: SeqNum;
+}
+
+export interface Reach {
+  book: string;
+  position?: SeqNum;
 }
 
 export interface Fed {
@@ -121,7 +128,7 @@ export interface Answer {
 /** What a question brings; exactly one is there. */
 export interface Response {
   record?: { record?: WireRecord };
-  records?: { records?: WireRecord[] };
+  records?: { records?: WireRecord[]; to?: SeqNum };
   subscribed?: { position?: SeqNum; time?: number };
   tail?: { tail?: SeqNum };
   trimmed?: object;
@@ -194,8 +201,8 @@ const root = protobuf.loadSync(protoFile);
 
 /** How messages of a type become bytes, and back. Fields that were left away are undefined. */
 export interface Form<T> {
-  encode(message: T): Buffer;
-  decode(bytes: Buffer): T;
+  readonly encode: (message: T) => Buffer;
+  readonly decode: (bytes: Buffer) => T;
 }
 
 export function form<T extends object>(name: string): Form<T> {

@@ -1,0 +1,163 @@
+/**
+ * A client's questions, from call to answer. What is unanswered when the link breaks is asked again: asking twice does no harm, also
+ * where it is a trim.
+ *
+ * A `Listener` hears all replies to its call and says what to ask when the link is there again; most calls have one reply.
+ */
+import { onAbort } from "../abort.js";
+import { abortedError, LogError } from "../errors.js";
+import type { Clock } from "../types.js";
+import type { Connection, Speaker } from "./connection.js";
+import { errorOf } from "./fault.js";
+import { timeoutError } from "./outbox.js";
+import type { Call, ClientFrame, Credit, Reply, Request, Response, ServerFrame } from "./wire.js";
+
+export interface Listener {
+  /** What to ask, now and after each break. Undefined: it is not to be asked again, and fails. */
+  request(isAgain: boolean): Request | undefined;
+  /** A reply, the last one if `reply.last`. Faults come to `fail`. */
+  hear(reply: Reply): void;
+  fail(error: Error): void;
+}
+
+interface Asked {
+  readonly listener: Listener;
+  readonly deadline: number;
+  isAgain: boolean;
+}
+
+export class Calls implements Speaker {
+  readonly #connection: Connection;
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  /** In the order of asking. */
+  readonly #asked = new Map<number, Asked>();
+  #unsaid: number[] = [];
+  #ended: number[] = [];
+  #credits: Credit[] = [];
+  #id = 0;
+  #cancelTimer: (() => void) | undefined;
+
+  constructor(connection: Connection, clock: Clock, timeoutMs: number) {
+    this.#connection = connection;
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  get waiting(): number {
+    return this.#asked.size;
+  }
+
+  /** Asks; `bounded`: within the timeout. Returns the call's id. */
+  add(listener: Listener, bounded: boolean): number {
+    const { fault } = this.#connection;
+    if (fault !== undefined) throw fault;
+    do this.#id = (this.#id + 1) >>> 0;
+    while (this.#asked.has(this.#id));
+    const deadline = bounded ? this.#clock.monotonic() + this.#timeoutMs : Infinity;
+    this.#asked.set(this.#id, { listener, deadline, isAgain: false });
+    this.#unsaid.push(this.#id);
+    if (bounded) this.#cancelTimer ??= this.#clock.setTimer(this.#timeoutMs, this.#expire, true);
+    this.#connection.schedule();
+    return this.#id;
+  }
+
+  /** Nobody waits for it any more. */
+  end(id: number): void {
+    if (!this.#asked.delete(id)) return;
+    this.#ended.push(id);
+    this.#connection.schedule();
+  }
+
+  credit(id: number, bytes: number): void {
+    this.#credits.push({ id, bytes });
+    this.#connection.schedule();
+  }
+
+  /** A question with one answer. `bounded`: within the timeout; without, it may wait for ever. */
+  ask(request: Request, options: { readonly signal?: AbortSignal | undefined; bounded: boolean }): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      const { signal, bounded } = options;
+      const id = this.add({ request: () => request, hear: resolve, fail: reject }, bounded);
+      if (signal === undefined) return;
+      const stop = onAbort(signal, () => {
+        this.end(id);
+        reject(abortedError(signal));
+      });
+      const asked = this.#asked.get(id)!.listener;
+      asked.hear = (reply) => (stop(), resolve(reply));
+      asked.fail = (error) => (stop(), reject(error));
+    });
+  }
+
+  opened(): void {
+    this.#ended = [];
+    this.#credits = [];
+    this.#unsaid = [...this.#asked.keys()];
+  }
+
+  speak(frame: ClientFrame): void {
+    if (this.#unsaid.length > 0) {
+      const unsaid = this.#unsaid;
+      this.#unsaid = [];
+      const calls: Call[] = [];
+      for (const id of unsaid) {
+        const asked = this.#asked.get(id);
+        if (asked === undefined) continue;
+        const request = asked.listener.request(asked.isAgain);
+        asked.isAgain = true;
+        if (request !== undefined) calls.push({ id, ...request });
+        else this.#fail(id, brokenError());
+      }
+      if (calls.length > 0) frame.calls = calls;
+    }
+    if (this.#ended.length > 0) frame.ended = this.#ended;
+    if (this.#credits.length > 0) frame.credits = this.#credits;
+    this.#ended = [];
+    this.#credits = [];
+  }
+
+  hear({ replies }: ServerFrame): void {
+    if (replies === undefined) return;
+    for (const reply of replies) {
+      const asked = this.#asked.get(reply.id);
+      if (asked === undefined) continue;
+      if (reply.fault !== undefined) this.#fail(reply.id, errorOf(reply.fault));
+      else {
+        if (reply.last === true) this.#asked.delete(reply.id);
+        asked.listener.hear(reply);
+      }
+    }
+  }
+
+  #fail(id: number, error: Error): void {
+    const asked = this.#asked.get(id);
+    this.#asked.delete(id);
+    asked?.listener.fail(error);
+  }
+
+  readonly #expire = (): void => {
+    this.#cancelTimer = undefined;
+    const now = this.#clock.monotonic();
+    for (const [id, { listener, deadline }] of this.#asked) {
+      if (deadline === Infinity) continue;
+      if (deadline > now) {
+        this.#cancelTimer = this.#clock.setTimer(deadline - now, this.#expire, true);
+        return;
+      }
+      this.end(id);
+      listener.fail(timeoutError(this.#timeoutMs));
+    }
+  };
+
+  failed(error: LogError): void {
+    this.#cancelTimer?.();
+    for (const id of [...this.#asked.keys()]) this.#fail(id, error);
+  }
+}
+
+function brokenError(): LogError {
+  return new LogError("LOG_UNAVAILABLE", "the connection broke while the server was at it; start it again", {
+    retryable: true,
+  });
+}

@@ -1,0 +1,112 @@
+/**
+ * The protocol over gRPC: the client's link, and the server's service. The only file that touches gRPC, besides the server that holds
+ * its port (server.ts).
+ */
+import grpc from "@grpc/grpc-js";
+import { LogError } from "../errors.js";
+import type { Link, LinkEvents } from "./connection.js";
+import { errorOf } from "./fault.js";
+import { clientFrames, faults, type Fault, messageBytes, serverFrames, servicePath } from "./wire.js";
+
+/** An idle connection is looked at so often, and is dead when there is no answer for so long, ms. */
+const keepaliveMs = 10_000;
+const keepaliveTimeoutMs = 5_000;
+
+export const channelOptions: grpc.ChannelOptions = {
+  "grpc.max_receive_message_length": messageBytes,
+  "grpc.max_send_message_length": messageBytes,
+  "grpc.keepalive_time_ms": keepaliveMs,
+  "grpc.keepalive_timeout_ms": keepaliveTimeoutMs,
+  "grpc.keepalive_permit_without_calls": 1,
+};
+
+/** Trailing metadata of a failed call. */
+export const faultKey = "boki-fault-bin";
+
+export interface Target {
+  /** "HOST:PORT" or "unix:PATH". */
+  readonly address: string;
+  readonly credentials: grpc.ChannelCredentials;
+  readonly token?: string | undefined;
+  /** The name in the server's certificate, where it is another one. */
+  readonly serverName?: string | undefined;
+}
+
+export function openLink({ address, credentials, token, serverName }: Target, events: LinkEvents): Link {
+  const client = new grpc.Client(address, credentials, {
+    ...channelOptions,
+    // Each link is a connection of its own, which a broken one does not hold up.
+    "grpc.use_local_subchannel_pool": 1,
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.service_config": '{"methodConfig":[]}',
+    ...(serverName === undefined ? undefined : { "grpc.ssl_target_name_override": serverName }),
+  });
+  const metadata = new grpc.Metadata();
+  if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
+  const call = client.makeBidiStreamRequest(
+    `/${servicePath}/Session`,
+    clientFrames.encode,
+    serverFrames.decode,
+    metadata,
+  );
+  let isOver = false;
+  const over = (error: LogError): void => {
+    if (isOver) return;
+    isOver = true;
+    client.close();
+    events.closed(error);
+  };
+  call.on("data", (frame: ReturnType<typeof serverFrames.decode>) => events.frame(frame));
+  call.on("drain", () => events.drain());
+  call.on("error", (error: grpc.ServiceError) => over(errorOfStatus(error, address)));
+  call.on("end", () => over(new LogError("LOG_UNAVAILABLE", `${address} ended the connection`, { retryable: true })));
+  return {
+    send: (frame) => call.write(frame),
+    close: () => {
+      isOver = true;
+      call.on("error", () => undefined);
+      call.cancel();
+      client.close();
+    },
+  };
+}
+
+/** What a call that failed means here. */
+export function errorOfStatus({ code, details, metadata }: grpc.ServiceError, address: string): Error & LogError {
+  const [fault] = metadata?.get(faultKey) ?? [];
+  if (fault instanceof Buffer) return errorOf(faults.decode(fault)) as LogError;
+  if (code === grpc.status.UNAUTHENTICATED) return new LogError("LOG_UNAUTHENTICATED", `${address}: ${details}`);
+  if (code === grpc.status.UNIMPLEMENTED)
+    return new LogError("LOG_VERSION", `${address} does not serve a log of this version: ${details}`);
+  return new LogError("LOG_UNAVAILABLE", `${address} cannot be reached: ${details}`, { retryable: true });
+}
+
+/** A fault as the status of a call. */
+export function statusOf(fault: Fault): grpc.ServiceError {
+  const metadata = new grpc.Metadata();
+  metadata.set(faultKey, faults.encode(fault));
+  return Object.assign(new Error(fault.message), {
+    name: fault.code,
+    code: statusCodes[fault.code] ?? grpc.status.INTERNAL,
+    details: `${fault.code}: ${fault.message}`,
+    metadata,
+  });
+}
+
+const statusCodes: Readonly<Record<string, grpc.status>> = {
+  TypeError: grpc.status.INVALID_ARGUMENT,
+  RangeError: grpc.status.OUT_OF_RANGE,
+  LOG_PROTOCOL: grpc.status.INVALID_ARGUMENT,
+  LOG_TOO_LARGE: grpc.status.INVALID_ARGUMENT,
+  LOG_TRIMMED: grpc.status.OUT_OF_RANGE,
+  LOG_ABORTED: grpc.status.CANCELLED,
+  LOG_CLOSED: grpc.status.UNAVAILABLE,
+  LOG_UNAVAILABLE: grpc.status.UNAVAILABLE,
+  LOG_FULL: grpc.status.RESOURCE_EXHAUSTED,
+  LOG_TIMEOUT: grpc.status.DEADLINE_EXCEEDED,
+  LOG_SESSION: grpc.status.FAILED_PRECONDITION,
+  LOG_VERSION: grpc.status.FAILED_PRECONDITION,
+  LOG_UNAUTHENTICATED: grpc.status.UNAUTHENTICATED,
+  LOG_FORBIDDEN: grpc.status.PERMISSION_DENIED,
+  LOG_CORRUPT: grpc.status.DATA_LOSS,
+};
