@@ -79,6 +79,25 @@ module.exports = {
       "^test/conformance/(?!.*\\.test\\.ts$)",
       "^(test/(?!conformance/)|benchmarks/|cli/|examples/)",
     ),
+    never(
+      "grpc-in-one-place",
+      "gRPC is loaded with core/remote, and touched in few files there",
+      "^(?!core/remote/(grpc|server|index)\\.ts$|test/|benchmarks/)",
+      "node_modules/@grpc/",
+    ),
+    never(
+      "protobufjs-in-one-place",
+      "protocol buffers are touched in wire.ts",
+      "^core/(?!remote/wire\\.ts$)|^libs/",
+      "node_modules/protobufjs/",
+    ),
+    {
+      name: "remote-is-loaded-late",
+      comment: "core/remote is imported by its own files, and by others only when a url asks for it.",
+      severity: "error",
+      from: { path: "^(core/(?!remote/)|libs/)" },
+      to: { path: "^core/remote/", dependencyTypesNot: ["dynamic-import", "type-only"] },
+    },
     { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
     {
       name: "no-orphans",

@@ -4,16 +4,32 @@
  *     listening   told of each record as it is applied
  *     lagging     the client takes them more slowly than they come: read from the log, one by one, until none is left
  */
+import type { Pending } from "../engine/append.js";
 import type { LogError } from "../errors.js";
 import { trimmedError } from "../errors.js";
 import type { Book } from "../log.js";
 import type { LogRecord, SeqNum, Subscriber } from "../types.js";
 import { faultOf } from "./fault.js";
 import { wireRecord } from "./respond.js";
-import type { Serving } from "./serving.js";
+import type { Fed, Reply } from "./wire.js";
+
+/** What a subscription needs of the session that it is a part of. */
+export interface FeedingSession {
+  /** So much waits for the client that records are better read from the log later. */
+  readonly isCongested: boolean;
+  readonly isWritable: boolean;
+  writable(): Promise<void>;
+  /** The append that made a record, if it came through this very session. */
+  ownAppend(record: LogRecord): Pending | undefined;
+  feed(fed: Fed, bytes: number): void;
+  reply(reply: Reply): void;
+  finish(reply: Reply): void;
+  /** It lags no more. */
+  caughtUp(): void;
+}
 
 export class Feeding implements Subscriber {
-  readonly #serving: Serving;
+  readonly #serving: FeedingSession;
   readonly #book: Book;
   readonly #id: number;
   /** Ends the listening. */
@@ -21,7 +37,7 @@ export class Feeding implements Subscriber {
   #isEnded = false;
   isLagging = false;
 
-  constructor(serving: Serving, book: Book, id: number) {
+  constructor(serving: FeedingSession, book: Book, id: number) {
     this.#serving = serving;
     this.#book = book;
     this.#id = id;
