@@ -49,8 +49,6 @@ const registry: Registry = ((globalThis as { [registryKey]?: Registry })[registr
   disks: new WeakMap(),
 });
 
-let privateLogs = 0;
-
 /**
  * Opens a log, made where there is none, unless `create` is false.
  *
@@ -164,7 +162,7 @@ async function parse(url: unknown, disk: Disk): Promise<Place> {
   if (typeof url !== "string") throw new TypeError(`openLog takes a url such as "file:./data", not ${show(url)}`);
   if (url.startsWith("memory:")) {
     const name = url.slice("memory:".length);
-    return { scheme: "memory", name, key: name === "" ? `memory:#${++privateLogs}` : `memory:${name}` };
+    return { scheme: "memory", name, key: name === "" ? `memory:#${randomUUID()}` : `memory:${name}` };
   }
   if (url.startsWith("file:")) {
     const path = filePath(url);
