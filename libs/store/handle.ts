@@ -4,7 +4,7 @@ import type { Values } from "../codec.js";
 import type { Commit } from "../commit.js";
 import { StoreDamagedError } from "../errors.js";
 import type { Version } from "../replica.js";
-import { collectionTag, definitionTag, objectTag } from "../tags.js";
+import { collectionTag, definitionTag } from "../tags.js";
 import type { View } from "../views.js";
 import { Draft } from "./draft.js";
 import { buildIndexes, type BuildOptions, type BuildProgress } from "./index-build.js";
@@ -144,16 +144,17 @@ export class Handle<T> {
 
   /** What a write begins with. Throws `STORE_VERSION`. Of a damaged object it is only known that it is there. */
   draft({ state, fault }: Version<ObjectState>, key: string, time: number): Draft<T> | Promise<Draft<T>> {
-    const draft = (base: ObjectState, known: T | undefined, why?: Error): Draft<T> =>
-      new Draft(this.name, key, { base, fault: why }, known, this.shape);
-    if (fault !== undefined)
-      return draft({ ...absent, exists: true }, undefined, new StoreDamagedError(this.name, key, fault));
-    const before = state.expiresAt <= time ? undefined : this.shape.seen(state, key);
-    if (!(before instanceof Promise)) return draft(state, before);
+    const { name, shape } = this;
+    if (fault !== undefined) {
+      const damaged = new StoreDamagedError(name, key, fault);
+      return new Draft<T>(name, key, { ...absent, exists: true }, undefined, shape, damaged);
+    }
+    const before = state.expiresAt <= time ? undefined : shape.seen(state, key);
+    if (!(before instanceof Promise)) return new Draft(name, key, state, before, shape);
     // What cannot be brought up can be replaced.
     return before.then(
-      (known) => draft(state, known),
-      (error: Error) => draft(state, undefined, error),
+      (known) => new Draft(name, key, state, known, shape),
+      (error: Error) => new Draft<T>(name, key, state, undefined, shape, error),
     );
   }
 
@@ -167,7 +168,7 @@ export class Handle<T> {
   addChange(commit: Commit, draft: Draft<T>, keys: KeysState | undefined, at: View, claims: Claims | undefined): void {
     const change = draft.change(this.values);
     commit.parts.push(change);
-    commit.tag(objectTag(this.name, draft.key));
+    commit.tag(draft.tag);
     commit.tag(this.#tag);
     if (claims !== undefined) this.indexes.mark(change, draft.value, keys!, commit, at, claims);
   }

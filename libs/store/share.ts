@@ -1,6 +1,6 @@
 /** A collection's share in a transaction: what was read and written of it, at the position of the transaction. */
 import { checkOptions } from "../../core/index.js";
-import { collectionTag, entryTag, anyEntryTag, checkKey, objectTag } from "../tags.js";
+import { collectionTag, entryTag, anyEntryTag, checkKey } from "../tags.js";
 import type { Commit } from "../commit.js";
 import { OutdatedError, StoreDamagedError } from "../errors.js";
 import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions } from "../objects.js";
@@ -184,9 +184,8 @@ export class Share<T> implements ObjectsShare<T> {
     const claims = known === undefined ? undefined : new Claims(changed.map(({ key }) => key));
     for (const draft of changed) {
       this.#handle.addChange(commit, draft, known, this.#view, claims);
-      const tag = objectTag(this.#handle.name, draft.key);
-      if (others?.has(tag) === true) throw this.#twoHandles(draft.key);
-      names.push(tag);
+      if (others?.has(draft.tag) === true) throw this.#twoHandles(draft.key);
+      names.push(draft.tag);
     }
   }
 
@@ -201,14 +200,14 @@ export class Share<T> implements ObjectsShare<T> {
     const { position } = this.#view;
     if (this.#drafts.size === 0 && this.#looked.length === 0) return;
     this.#handle.guard(commit, position);
-    for (const key of this.#drafts.keys()) commit.unless(objectTag(this.#handle.name, key), position);
+    for (const { tag } of this.#drafts.values()) commit.unless(tag, position);
     for (const tag of this.#looked) commit.unless(tag, position);
   }
 
   stale(): string | undefined {
-    for (const key of this.#drafts.keys()) {
+    for (const { key, tag } of this.#drafts.values()) {
       const version = this.#handle.stored.glance(key);
-      if (version !== undefined && version.seqnum > this.#view.position) return objectTag(this.#handle.name, key);
+      if (version !== undefined && version.seqnum > this.#view.position) return tag;
     }
     return undefined;
   }

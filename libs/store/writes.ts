@@ -62,7 +62,7 @@ export class Writes<T> {
     return new Promise<G>((resolve, reject) => {
       const edit = { run, give, resolve, reject, result: undefined } as unknown as Edit<T>;
       const waiting = this.#waiting.get(key);
-      if (!waits) this.#commit(key, [edit]).catch(reject);
+      if (!waits) this.#commit(key, [edit], false).catch(reject);
       else if (waiting !== undefined) waiting.push(edit);
       else {
         this.#waiting.set(key, []);
@@ -75,7 +75,7 @@ export class Writes<T> {
     const waiting = this.#waiting.get(key)!;
     for (; edits.length > 0; edits = waiting.splice(0)) {
       try {
-        await this.#inTurn(key, edits);
+        await this.#commit(key, edits);
       } catch (error) {
         // Those that go together must not fail for one another.
         if (edits.length === 1) edits[0]!.reject(error);
@@ -87,28 +87,23 @@ export class Writes<T> {
 
   /** Commits one after the other. */
   async #alone(key: string, edits: readonly Edit<T>[]): Promise<void> {
-    for (const edit of edits) await this.#inTurn(key, [edit]).catch((error: unknown) => edit.reject(error));
+    for (const edit of edits) await this.#commit(key, [edit]).catch((error: unknown) => edit.reject(error));
   }
 
-  async #inTurn(key: string, edits: Edit<T>[]): Promise<void> {
+  /** With `inTurn`, others who write the object wait meanwhile. */
+  async #commit(key: string, edits: Edit<T>[], inTurn = true): Promise<void> {
     const { stored } = this.#handle;
-    const { turns } = stored.feed;
-    const names = [objectTag(stored.name, key)];
-    if (!turns.tryTake(names)) await turns.take(names[0]!);
+    const { feed } = stored;
+    const names = inTurn ? [objectTag(stored.name, key)] : [];
+    if (!feed.turns.tryTake(names)) await feed.turns.take(names[0]!);
     try {
-      await this.#commit(key, edits);
+      for (let attempt = 1; !(await this.#attempt(key, edits)); attempt++) {
+        await feed.sync();
+        if (attempt >= attemptsMax) throw new StoreConflictError(`a write of "${key}" in "${stored.name}"`, attempt);
+        if (attempt > hastyAttempts) await backOff(feed, attempt - hastyAttempts, undefined);
+      }
     } finally {
-      turns.give(names);
-    }
-  }
-
-  async #commit(key: string, edits: Edit<T>[]): Promise<void> {
-    const { stored } = this.#handle;
-    for (let attempt = 1; ; attempt++) {
-      if (await this.#attempt(key, edits)) return;
-      await stored.feed.sync();
-      if (attempt >= attemptsMax) throw new StoreConflictError(`a write of "${key}" in "${stored.name}"`, attempt);
-      if (attempt > hastyAttempts) await backOff(stored.feed, attempt - hastyAttempts, undefined);
+      feed.turns.give(names);
     }
   }
 
@@ -144,7 +139,7 @@ export class Writes<T> {
     const { keys } = handle;
     handle.addChange(commit, draft, keys, at, keys === undefined ? undefined : new Claims([key]));
     handle.guard(commit, at.position);
-    commit.unless(objectTag(stored.name, key), at.position);
+    commit.unless(draft.tag, at.position);
     const appended: AppendResult = await commit.append(stored.feed);
     if (!appended.ok) return false;
     for (const edit of edits) edit.resolve(edit.give(edit.result, appended.seqnum));

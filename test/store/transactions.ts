@@ -442,6 +442,22 @@ export function transactions(suite: Suite): void {
       assert.deepEqual(await all(accounts.keys()), ["a", "k1", "k2"]);
     });
 
+    onStore(suite, "a transaction inside one is refused also when another has ended meanwhile", async ({ store }) => {
+      const accounts = accountsOf(store);
+      const begun = gate();
+      const other = begun.opened.then(() => store.transaction((tx) => tx.put(accounts, "b", { balance: 2 })));
+      await store.transaction(async (tx) => {
+        begun.open();
+        await other;
+        await assert.rejects(
+          store.transaction(() => undefined),
+          { name: "TypeError", message: /inside a transaction/ },
+        );
+        await tx.put(accounts, "a", { balance: 1 });
+      });
+      assert.deepEqual(await all(accounts.keys()), ["a", "b"]);
+    });
+
     onStore(suite, "what a transaction has started may run one of its own when that has ended", async ({ store }) => {
       const accounts = accountsOf(store);
       const ended = gate();
