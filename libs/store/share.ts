@@ -2,15 +2,15 @@
 import { checkOptions } from "../../core/index.js";
 import { collectionTag, entryTag, anyEntryTag, checkKey, objectTag } from "../tags.js";
 import type { Commit } from "../commit.js";
-import { OutdatedError, StoreDamagedError } from "../errors.js";
+import { OutdatedError, StoreDamagedError, StoreError, unreadableError } from "../errors.js";
 import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions } from "../objects.js";
 import { isTrimmed, type Version } from "../replica.js";
 import type { ObjectsShare } from "../transaction.js";
 import type { View } from "../views.js";
 import { checkRecipe, copyOf, type Draft, putOptions, updateOptions } from "./draft.js";
 import type { Handle } from "./handle.js";
-import { Claims, entryOf, isExpired } from "./indexes.js";
-import { keysWith, type KeysState } from "./keys.js";
+import { entryOf } from "./indexes.js";
+import { isExpired, keysWith, type KeysState } from "./keys.js";
 import { checkScan, keysIn } from "./scan.js";
 import { compare } from "./tree.js";
 
@@ -25,6 +25,8 @@ export class Share<T> implements ObjectsShare<T> {
   #pending: Map<string, Promise<unknown>> | undefined;
   /** Tags that what was looked for depends on. */
   readonly #looked: string[] = [];
+  /** The tag of an index that was not whole yet at the position of the transaction. */
+  #unsure: string | undefined;
 
   constructor(handle: Handle<T>, view: View) {
     this.#handle = handle;
@@ -116,19 +118,22 @@ export class Share<T> implements ObjectsShare<T> {
     const result: Found<T>[] = [];
     for (const key of [...keys].sort(compare)) {
       if (isExpired(state.keys.get(key), this.#view.time) && this.#drafts.get(key)?.changed !== true) continue;
-      // A damaged object that the index does not know has no entry in it.
-      const known = unsure.has(key) ? await this.#unlessDamaged(key) : await this.get(key);
-      if (known !== undefined && indexes.entries(index, known).includes(entry)) result.push({ key, value: known });
+      const known = await this.#lookAt(key, index, unsure.has(key));
+      if (known !== undefined && indexes.entries(index, known, key).includes(entry)) result.push({ key, value: known });
     }
     return result;
   }
 
-  async #unlessDamaged(key: string): Promise<T | undefined> {
+  /** The value of an object that may be what is looked for. Which one cannot be read, and for which index, is told. */
+  async #lookAt(key: string, index: string, isUnsure: boolean): Promise<T | undefined> {
     try {
       return await this.get(key);
     } catch (error) {
-      if (error instanceof StoreDamagedError) return undefined;
-      throw error;
+      // A damaged object that the index does not know has no entry in it.
+      if (error instanceof StoreDamagedError && isUnsure) return undefined;
+      throw error instanceof StoreError && error.code !== "STORE_CLOSED"
+        ? unreadableError(this.#handle.name, index, key, error)
+        : error;
     }
   }
 
@@ -181,13 +186,14 @@ export class Share<T> implements ObjectsShare<T> {
     const { stored, keys } = this.#handle;
     const known = keys === undefined ? undefined : this.#kept(stored.keys.at(this.#view.position)).state;
     const others = names.length === 0 ? undefined : new Set(names);
-    const claims = known === undefined ? undefined : new Claims(changed.map(({ key }) => key));
+    const claims = this.#handle.claims(changed.map(({ key }) => key));
     for (const draft of changed) {
       this.#handle.addChange(commit, draft, known, this.#view, claims);
       const tag = objectTag(this.#handle.name, draft.key);
       if (others?.has(tag) === true) throw this.#twoHandles(draft.key);
       names.push(tag);
     }
+    this.#unsure = claims.unsure;
   }
 
   /** Each handle has its own version of values and its own indexes: what one has written is not for the other to go on from. */
@@ -206,6 +212,7 @@ export class Share<T> implements ObjectsShare<T> {
   }
 
   stale(): string | undefined {
+    if (this.#unsure !== undefined) return this.#unsure;
     for (const key of this.#drafts.keys()) {
       const version = this.#handle.stored.glance(key);
       if (version !== undefined && version.seqnum > this.#view.position) return objectTag(this.#handle.name, key);

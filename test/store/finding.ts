@@ -381,22 +381,6 @@ export function finding(suite: Suite): void {
 
     onStore(
       suite,
-      "a unique index over data that is not unique names the objects, and the rest goes on",
-      async ({ store }) => {
-        const plain = plainOf(store);
-        await plain.put("a", { email: "1@x" });
-        await plain.put("b", { email: "1@x" });
-        const users = usersOf(store);
-        await assert.rejects(users.ready(), code("STORE_UNIQUE", /1@x/));
-        await assert.rejects(users.find("email", "1@x"), code("STORE_UNIQUE"));
-        await plain.put("b", { email: "2@x" });
-        await users.ready();
-        assert.deepEqual(await found(users, "email", "2@x"), ["b"]);
-      },
-    );
-
-    onStore(
-      suite,
       "what is changed by a handle that does not know the index is found all the same",
       async (opened, bench) => {
         const users = usersOf(opened.store);
