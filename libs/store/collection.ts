@@ -206,7 +206,7 @@ export class Collection<T> implements TransactionalObjects<T> {
     return tx.share(this, book, () => {
       // What is opened from here on is to be fed; the feed of a transaction runs already.
       void this.#stored.book.following();
-      return new Share(this.#handle, tx.view);
+      return new Share(this.#handle, tx);
     });
   }
 

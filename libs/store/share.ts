@@ -5,7 +5,7 @@ import type { Commit } from "../commit.js";
 import { OutdatedError, StoreDamagedError, StoreError, unreadableError } from "../errors.js";
 import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions } from "../objects.js";
 import { isTrimmed, type Version } from "../replica.js";
-import type { ObjectsShare } from "../transaction.js";
+import type { ObjectsShare, Transaction } from "../transaction.js";
 import type { View } from "../views.js";
 import { checkRecipe, copyOf, type Draft, putOptions, updateOptions } from "./draft.js";
 import type { Handle } from "./handle.js";
@@ -19,7 +19,10 @@ const deleteOf = <T>(draft: Draft<T>): void => draft.delete();
 
 export class Share<T> implements ObjectsShare<T> {
   readonly #handle: Handle<T>;
+  readonly #tx: Transaction;
   readonly #view: View;
+  /** Keys of objects that a write was called for. */
+  readonly #written = new Set<string>();
   readonly #drafts = new Map<string, Draft<T>>();
   /** By key, where something is under way: what must be through before the next operation on it. */
   #pending: Map<string, Promise<unknown>> | undefined;
@@ -28,29 +31,52 @@ export class Share<T> implements ObjectsShare<T> {
   /** The tag of an index that was not whole yet at the position of the transaction. */
   #unsure: string | undefined;
 
-  constructor(handle: Handle<T>, view: View) {
+  constructor(handle: Handle<T>, tx: Transaction) {
     this.#handle = handle;
-    this.#view = view;
+    this.#tx = tx;
+    this.#view = tx.view;
   }
 
   get(key: string): T | undefined | Promise<T | undefined> {
+    this.#checkHandles(key);
     return this.#do(key, valueOf);
   }
 
   put(key: string, value: T, options?: PutOptions): void | Promise<void> {
     checkOptions("put", options, putOptions);
     const copy = copyOf(value);
-    return this.#do(key, (draft) => draft.put(copy, options));
+    return this.#write(key, (draft) => draft.put(copy, options));
   }
 
   update(key: string, recipe: Recipe<T>, options?: UpdateOptions<T>): T | Promise<T> {
     checkOptions("update", options, updateOptions);
     checkRecipe(recipe);
-    return this.#do(key, (draft) => draft.update(recipe, options));
+    return this.#write(key, (draft) => draft.update(recipe, options));
   }
 
   delete(key: string): void | Promise<void> {
-    return this.#do(key, deleteOf);
+    return this.#write(key, deleteOf);
+  }
+
+  #write<R>(key: string, run: (draft: Draft<T>) => R | Promise<R>): R | Promise<R> {
+    this.#checkHandles();
+    this.#written.add(key);
+    return this.#do(key, run);
+  }
+
+  /**
+   * Throws if another handle of the collection has written the object, or any where none is named. Each handle has its own version
+   * of values and its own indexes: what one has written is not for another to go on from.
+   */
+  #checkHandles(key?: string): void {
+    for (const other of this.#tx.shares) {
+      if (other === this || !(other instanceof Share) || other.#handle.stored !== this.#handle.stored) continue;
+      const written = (other as Share<unknown>).#written;
+      for (const each of key === undefined ? written : written.has(key) ? [key] : [])
+        throw new TypeError(
+          `a transaction has written "${each}" of "${this.#handle.name}" through another handle; use one handle of a collection in it: call collection() once and hand that on`,
+        );
+    }
   }
 
   /** Operations on one object take place in the order in which they were called. */
@@ -105,6 +131,7 @@ export class Share<T> implements ObjectsShare<T> {
   async find(index: string, value: IndexValue): Promise<Found<T>[]> {
     const { indexes, stored, name } = this.#handle;
     indexes.checkName(index);
+    this.#checkHandles();
     const entry = entryOf(value, index);
     await this.#handle.openIndexes();
     await this.#settle();
@@ -147,6 +174,7 @@ export class Share<T> implements ObjectsShare<T> {
 
   async *keys(options: ScanOptions = {}): AsyncIterableIterator<string> {
     checkScan(options);
+    this.#checkHandles();
     const { stored } = this.#handle;
     await this.#handle.openForReads();
     await stored.openKeys();
@@ -185,22 +213,12 @@ export class Share<T> implements ObjectsShare<T> {
     this.#handle.check();
     const { stored, keys } = this.#handle;
     const known = keys === undefined ? undefined : this.#kept(stored.keys.at(this.#view.position)).state;
-    const others = names.length === 0 ? undefined : new Set(names);
     const claims = this.#handle.claims(changed.map(({ key }) => key));
     for (const draft of changed) {
       this.#handle.addChange(commit, draft, known, this.#view, claims);
-      const tag = objectTag(this.#handle.name, draft.key);
-      if (others?.has(tag) === true) throw this.#twoHandles(draft.key);
-      names.push(tag);
+      names.push(objectTag(this.#handle.name, draft.key));
     }
     this.#unsure = claims.unsure;
-  }
-
-  /** Each handle has its own version of values and its own indexes: what one has written is not for the other to go on from. */
-  #twoHandles(key: string): TypeError {
-    return new TypeError(
-      `a transaction writes "${key}" of "${this.#handle.name}" through two handles; use one of them`,
-    );
   }
 
   guard(commit: Commit): void {

@@ -137,6 +137,17 @@ export function unique(suite: Suite): void {
       assert.deepEqual(await found(usersOf(again.store), "1@x"), ["b"]);
     });
 
+    onStore(suite, "two handles in one transaction do not take a value twice", async ({ store }) => {
+      for (const second of [usersOf(store), oldOf(store)]) {
+        const both = store.transaction(async (tx) => {
+          await tx.put(second, "a", { email: "1@x" });
+          await tx.put(usersOf(store), "b", { email: "1@x" });
+        });
+        await assert.rejects(both, { name: "TypeError", message: /another handle/ });
+      }
+      assert.deepEqual(await all(usersOf(store).keys()), []);
+    });
+
     onStore(suite, "what comes while an index is being built counts for who waits for that", async ({ store }) => {
       const old = oldOf(store);
       await old.put("slow", { email: "1@x", n: 7 });
