@@ -187,6 +187,8 @@ export class Collection<T> implements TransactionalObjects<T> {
     const { indexes, stored } = this.#handle;
     if (indexes.size === 0) return this.#handle.openForReads();
     await this.#handle.openIndexes(options);
+    // What others have changed meanwhile.
+    while (!this.#handle.areIndexesWhole) await this.#handle.openIndexes({ signal: options.signal });
     const doubled = indexes.doubled(stored.keys.current!.state, stored.feed.now().time);
     if (doubled !== undefined) throw doubled;
   }

@@ -100,7 +100,7 @@ export class Handle<T> {
     this.#building ??= buildIndexes(this.stored, this.indexes.names, this.reindex, (progress) => {
       for (const show of this.#onProgress) show(progress);
     })
-      .then((built) => (this.#built = built))
+      .then((built) => (this.#built = built ?? this.#built))
       .finally(() => (this.#building = undefined));
     try {
       await orAborted(this.#building, signal);

@@ -42,36 +42,40 @@ export function isWhole(index: IndexState, built: Built): boolean {
 /** Objects that are worked on at once. */
 const atOnce = 256;
 
-/** `reindex` writes the entries of one object, or rejects as a read of it does. Definitions and keys must be open. */
+/**
+ * `reindex` writes the entries of one object, or rejects as a read of it does. Definitions and keys must be open. Gives undefined if
+ * some are left for another time, because others change those objects again and again.
+ */
 export async function buildIndexes(
   stored: StoredCollection,
   names: readonly string[],
   reindex: (key: string) => Promise<unknown>,
   onProgress: (progress: BuildProgress) => void,
-): Promise<Built> {
+): Promise<Built | undefined> {
   for (const index of names) await define(stored, index);
   const { seqnum: upTo, state } = stored.keys.current!;
   const missing = keysMissing(state, names);
   const unreadable = new Map<string, StoreError>();
+  let isComplete = true;
   for (let done = 0; done < missing.length;) {
     const some = missing.slice(done, done + atOnce);
     await Promise.all(
-      some.map((key) => reindex(key).catch((error: unknown) => noteUnreadable(error, key, unreadable))),
+      some.map((key) =>
+        reindex(key).catch((error: unknown) => {
+          if (!(error instanceof StoreError)) throw error;
+          if (error.code === "STORE_CONFLICT") isComplete = false;
+          else if (unreadableCodes.has(error.code)) unreadable.set(key, error);
+          else if (error.code !== "STORE_DAMAGED") throw error;
+        }),
+      ),
     );
     done += some.length;
     onProgress({ done, total: missing.length });
   }
-  return { upTo, unreadable };
+  return isComplete ? { upTo, unreadable } : undefined;
 }
 
 const unreadableCodes: ReadonlySet<unknown> = new Set(["STORE_INVALID", "STORE_VERSION"]);
-
-/** Throws what is not the matter of one object. */
-function noteUnreadable(error: unknown, key: string, unreadable: Map<string, StoreError>): void {
-  if (!(error instanceof StoreError)) throw error;
-  if (unreadableCodes.has(error.code)) unreadable.set(key, error);
-  else if (error.code !== "STORE_DAMAGED") throw error;
-}
 
 /** One record says that an index exists; of two that say so at once, one is refused. */
 async function define(stored: StoredCollection, index: string): Promise<void> {

@@ -69,6 +69,7 @@ export class Share<T> implements ObjectsShare<T> {
    * of values and its own indexes: what one has written is not for another to go on from.
    */
   #checkHandles(key?: string): void {
+    if (this.#tx.hasOneShare) return;
     for (const other of this.#tx.shares) {
       if (other === this || !(other instanceof Share) || other.#handle.stored !== this.#handle.stored) continue;
       const written = (other as Share<unknown>).#written;

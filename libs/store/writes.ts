@@ -63,7 +63,7 @@ export class Writes<T> {
         reject,
         result: undefined,
       };
-      this.#commit(key, [edit], false).catch(reject);
+      this.#commit(key, [edit], true).catch(reject);
     });
   }
 
@@ -98,15 +98,19 @@ export class Writes<T> {
     }
   }
 
-  /** With `needsIndexes`, those that the handle declares are whole first. */
-  async #commit(key: string, edits: Edit<T>[], needsIndexes = true): Promise<void> {
+  /**
+   * The indexes that the handle declares are built first. If it `builds` one itself, some attempts are enough: who uses the index next
+   * goes on with it.
+   */
+  async #commit(key: string, edits: Edit<T>[], builds = false): Promise<void> {
     const handle = this.#handle;
     const { stored } = handle;
     for (let attempt = 1; ; attempt++) {
-      if (needsIndexes && !handle.isReady) await handle.openForWrites();
+      if (!builds && !handle.isReady) await handle.openForWrites();
       if (await this.#attempt(key, edits)) return;
       await stored.feed.sync();
-      if (attempt >= attemptsMax) throw new StoreConflictError(`a write of "${key}" in "${stored.name}"`, attempt);
+      if (attempt >= (builds ? hastyAttempts : attemptsMax))
+        throw new StoreConflictError(`a write of "${key}" in "${stored.name}"`, attempt);
       if (attempt > hastyAttempts) await backOff(stored.feed, attempt - hastyAttempts, undefined);
     }
   }

@@ -137,6 +137,26 @@ export function unique(suite: Suite): void {
       assert.deepEqual(await found(usersOf(again.store), "1@x"), ["b"]);
     });
 
+    onStore(suite, "an object that an old program changes all the time holds up nobody else", async ({ store }) => {
+      const [users, old] = [usersOf(store), oldOf(store)];
+      await users.put("a", { email: "1@x" });
+      let [done, writes] = [false, 0];
+      const writing = (async () => {
+        for (; !done; writes++) await old.put("hot", { email: "2@x", n: writes });
+      })();
+      for (let n = 0; n < 5; n++) {
+        await users.update("a", (draft) => void (draft.n = n));
+        await store.transaction((tx) => tx.update(users, "a", (draft) => void (draft.n = -n)));
+        assert.deepEqual(await found(users, "1@x"), ["a"]);
+        assert.deepEqual(await found(users, "2@x"), ["hot"]);
+      }
+      done = true;
+      await writing;
+      assert.ok(writes > 10, `only ${writes} writes`);
+      await users.ready();
+      await assert.rejects(users.put("b", { email: "2@x" }), taken("hot"));
+    });
+
     onStore(suite, "two handles in one transaction do not take a value twice", async ({ store }) => {
       for (const second of [usersOf(store), oldOf(store)]) {
         const both = store.transaction(async (tx) => {
