@@ -194,6 +194,11 @@ export class Transaction {
     this.feed.views.close(this.view);
   }
 
+  /** Only one thing takes part so far. */
+  get hasOneShare(): boolean {
+    return this.#shares.size === 1;
+  }
+
   get shares(): Iterable<Participant> {
     return this.#shares.values();
   }

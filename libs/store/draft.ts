@@ -74,9 +74,9 @@ export class Draft<T> {
     return this.#what !== "same" || this.#expiresIn !== undefined || this.#reindexed;
   }
 
-  /** Its entries are to be written, whatever else is. */
+  /** Its entries are to be written, whatever else is. Throws as `value`. */
   reindex(): void {
-    this.#reindexed = this.before !== undefined;
+    this.#reindexed = this.value !== undefined;
   }
 
   /** `copy` is one that `copyOf` made, when the user called. */

@@ -9,7 +9,6 @@ import { backOff, isInTransaction } from "../transaction.js";
 import { objectTag } from "../tags.js";
 import type { Draft } from "./draft.js";
 import type { Handle } from "./handle.js";
-import { Claims } from "./indexes.js";
 
 const attemptsMax = 100;
 const hastyAttempts = 3;
@@ -32,37 +31,20 @@ export class Writes<T> {
     this.#handle = handle;
   }
 
-  /** Edits an object and commits it. What `run` throws comes back, and the object is as before. */
+  /**
+   * Edits an object and commits it. What `run` throws comes back, and the object is as before. Inside a transaction no turn is
+   * waited for: it might itself have it.
+   */
   write<R, G>(
     key: string,
     run: (draft: Draft<T>) => R | Promise<R>,
     give: (result: R, seqnum: SeqNum) => G,
   ): Promise<G> {
-    if (this.#handle.isReady) return this.#write(key, run, give);
-    return this.#handle.openForWrites().then(() => this.#write(key, run, give));
-  }
-
-  /** Writes down the entries of an object; also while others wait for all of them, with turns of their own. */
-  reindex(key: string): Promise<void> {
-    return this.#write(
-      key,
-      (draft) => draft.reindex(),
-      () => undefined,
-      false,
-    );
-  }
-
-  /** Inside a transaction nothing is waited for: it might itself have the turn. */
-  #write<R, G>(
-    key: string,
-    run: (draft: Draft<T>) => R | Promise<R>,
-    give: (result: R, seqnum: SeqNum) => G,
-    waits = !isInTransaction(),
-  ): Promise<G> {
+    const waits = !isInTransaction();
     return new Promise<G>((resolve, reject) => {
       const edit = { run, give, resolve, reject, result: undefined } as unknown as Edit<T>;
       const waiting = this.#waiting.get(key);
-      if (!waits) this.#commit(key, [edit], false).catch(reject);
+      if (!waits) this.#commit(key, [edit]).catch(reject);
       else if (waiting !== undefined) waiting.push(edit);
       else {
         this.#waiting.set(key, []);
@@ -71,11 +53,25 @@ export class Writes<T> {
     });
   }
 
+  /** Writes down the entries of an object; also while others wait for all of them, with turns of their own. */
+  reindex(key: string): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const edit: Edit<T> = {
+        run: (draft) => draft.reindex(),
+        give: () => undefined,
+        resolve: () => resolve(),
+        reject,
+        result: undefined,
+      };
+      this.#commit(key, [edit], true).catch(reject);
+    });
+  }
+
   async #drain(key: string, edits: Edit<T>[]): Promise<void> {
     const waiting = this.#waiting.get(key)!;
     for (; edits.length > 0; edits = waiting.splice(0)) {
       try {
-        await this.#commit(key, edits);
+        await this.#inTurn(key, edits);
       } catch (error) {
         // Those that go together must not fail for one another.
         if (edits.length === 1) edits[0]!.reject(error);
@@ -87,23 +83,35 @@ export class Writes<T> {
 
   /** Commits one after the other. */
   async #alone(key: string, edits: readonly Edit<T>[]): Promise<void> {
-    for (const edit of edits) await this.#commit(key, [edit]).catch((error: unknown) => edit.reject(error));
+    for (const edit of edits) await this.#inTurn(key, [edit]).catch((error: unknown) => edit.reject(error));
   }
 
-  /** With `inTurn`, others who write the object wait meanwhile. */
-  async #commit(key: string, edits: Edit<T>[], inTurn = true): Promise<void> {
+  async #inTurn(key: string, edits: Edit<T>[]): Promise<void> {
     const { stored } = this.#handle;
-    const { feed } = stored;
-    const names = inTurn ? [objectTag(stored.name, key)] : [];
-    if (!feed.turns.tryTake(names)) await feed.turns.take(names[0]!);
+    const { turns } = stored.feed;
+    const names = [objectTag(stored.name, key)];
+    if (!turns.tryTake(names)) await turns.take(names[0]!);
     try {
-      for (let attempt = 1; !(await this.#attempt(key, edits)); attempt++) {
-        await feed.sync();
-        if (attempt >= attemptsMax) throw new StoreConflictError(`a write of "${key}" in "${stored.name}"`, attempt);
-        if (attempt > hastyAttempts) await backOff(feed, attempt - hastyAttempts, undefined);
-      }
+      await this.#commit(key, edits);
     } finally {
-      feed.turns.give(names);
+      turns.give(names);
+    }
+  }
+
+  /**
+   * The indexes that the handle declares are built first. If it `builds` one itself, some attempts are enough: who uses the index next
+   * goes on with it.
+   */
+  async #commit(key: string, edits: Edit<T>[], builds = false): Promise<void> {
+    const handle = this.#handle;
+    const { stored } = handle;
+    for (let attempt = 1; ; attempt++) {
+      if (!builds && !handle.isReady) await handle.openForWrites();
+      if (await this.#attempt(key, edits)) return;
+      await stored.feed.sync();
+      if (attempt >= (builds ? hastyAttempts : attemptsMax))
+        throw new StoreConflictError(`a write of "${key}" in "${stored.name}"`, attempt);
+      if (attempt > hastyAttempts) await backOff(stored.feed, attempt - hastyAttempts, undefined);
     }
   }
 
@@ -137,9 +145,11 @@ export class Writes<T> {
     if (!handle.isOpen) return false;
     const commit = new Commit();
     const { keys } = handle;
-    handle.addChange(commit, draft, keys, at, keys === undefined ? undefined : new Claims([key]));
+    const claims = handle.claims([key]);
+    handle.addChange(commit, draft, keys, at, claims);
+    if (claims.unsure !== undefined) return false;
     handle.guard(commit, at.position);
-    commit.unless(draft.tag, at.position);
+    commit.unless(objectTag(stored.name, key), at.position);
     const appended: AppendResult = await commit.append(stored.feed);
     if (!appended.ok) return false;
     for (const edit of edits) edit.resolve(edit.give(edit.result, appended.seqnum));
