@@ -10,6 +10,7 @@ import type { Clock } from "../types.js";
 import type { Connection, Speaker } from "./connection.js";
 import { errorOf } from "./fault.js";
 import { timeoutError } from "./outbox.js";
+import { traceparent } from "./tracing.js";
 import type { Call, ClientFrame, Credit, Reply, Request, Response, ServerFrame } from "./wire.js";
 
 export interface Listener {
@@ -23,6 +24,7 @@ export interface Listener {
 interface Asked {
   readonly listener: Listener;
   readonly deadline: number;
+  readonly traceparent: string | undefined;
   isAgain: boolean;
 }
 
@@ -55,7 +57,7 @@ export class Calls implements Speaker {
     do this.#id = (this.#id + 1) >>> 0;
     while (this.#asked.has(this.#id));
     const deadline = bounded ? this.#clock.monotonic() + this.#timeoutMs : Infinity;
-    this.#asked.set(this.#id, { listener, deadline, isAgain: false });
+    this.#asked.set(this.#id, { listener, deadline, traceparent: traceparent(), isAgain: false });
     this.#unsaid.push(this.#id);
     if (bounded) this.#cancelTimer ??= this.#clock.setTimer(this.#timeoutMs, this.#expire, true);
     this.#connection.schedule();
@@ -106,8 +108,9 @@ export class Calls implements Speaker {
         if (asked === undefined) continue;
         const request = asked.listener.request(asked.isAgain);
         asked.isAgain = true;
-        if (request !== undefined) calls.push({ id, ...request });
-        else this.#fail(id, brokenError());
+        if (request === undefined) this.#fail(id, brokenError());
+        else if (asked.traceparent === undefined) calls.push({ id, ...request });
+        else calls.push({ id, traceparent: asked.traceparent, ...request });
       }
       if (calls.length > 0) frame.calls = calls;
     }

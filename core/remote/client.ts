@@ -41,6 +41,7 @@ import { Following } from "./following.js";
 import { Memory } from "./memory.js";
 import { Outbox } from "./outbox.js";
 import { Reading, withoutUndefined } from "./reading.js";
+import { spanned, traced } from "./tracing.js";
 import type { LongReply, Reply, Request, Response, ServerFrame, Welcome, WireRecord } from "./wire.js";
 
 const signalOptions = new Set(["signal"]);
@@ -119,7 +120,7 @@ export class RemoteLog implements Log, Speaker {
 
   book(name: string): LogBook {
     checkName("the name of a book", name, limits.bookNameBytes);
-    return new RemoteBook(this, name);
+    return traced(new RemoteBook(this, name));
   }
 
   beforeFlush(fn: () => void): void {
@@ -166,7 +167,7 @@ export class RemoteLog implements Log, Speaker {
   ): Promise<Response> {
     checkOptions(what, options, signalOptions);
     this.checkWaiting(options?.signal);
-    return this.calls.ask(request, { signal: options?.signal, bounded });
+    return spanned(what, () => this.calls.ask(request, { signal: options?.signal, bounded }));
   }
 
   async verify(options: LongOptions = {}): Promise<Verified> {
@@ -200,24 +201,26 @@ export class RemoteLog implements Log, Speaker {
     if (onProgress !== undefined && typeof onProgress !== "function")
       throw new TypeError(`onProgress must be a function, not ${show(onProgress)}`);
     this.checkWaiting(signal);
-    return new Promise((resolve, reject) => {
-      const id = this.calls.add(
-        {
-          request: (isAgain) => (isAgain ? undefined : request),
-          hear: ({ long = {}, last }: Reply) => {
-            const { done = 0, total = 0 } = long.progress ?? {};
-            if (last) resolve(long);
-            else onProgress?.({ done, total });
+    const ask = (): Promise<LongReply> =>
+      new Promise((resolve, reject) => {
+        const id = this.calls.add(
+          {
+            request: (isAgain) => (isAgain ? undefined : request),
+            hear: ({ long = {}, last }: Reply) => {
+              const { done = 0, total = 0 } = long.progress ?? {};
+              if (last) resolve(long);
+              else onProgress?.({ done, total });
+            },
+            fail: reject,
           },
-          fail: reject,
-        },
-        false,
-      );
-      onAbort(signal, () => {
-        this.calls.end(id);
-        reject(abortedError(signal!));
+          false,
+        );
+        onAbort(signal, () => {
+          this.calls.end(id);
+          reject(abortedError(signal!));
+        });
       });
-    });
+    return spanned(what, ask);
   }
 
   checkWaiting(signal: AbortSignal | undefined): void {

@@ -17,7 +17,8 @@ import { limits } from "../limits.js";
 import type { Clock } from "../types.js";
 import type { Connection, Speaker } from "./connection.js";
 import { errorOf } from "./fault.js";
-import { type Answer, type ClientFrame, resultOf, type ServerFrame } from "./wire.js";
+import { traceparent } from "./tracing.js";
+import { type Answer, type ClientFrame, resultOf, type ServerFrame, type TraceContext } from "./wire.js";
 
 /** Bytes and entries without an answer, beyond which appends wait here. */
 const sentBytesMax = 4 << 20;
@@ -64,6 +65,7 @@ export class Outbox implements AppendSink, Speaker {
       return;
     }
     append.deadline = this.#options.clock.monotonic() + this.#options.timeoutMs;
+    append.traceparent = traceparent();
     this.#appends.push(append);
     this.#cancelTimer ??= this.#options.clock.setTimer(this.#options.timeoutMs, this.#expire, true);
     this.#connection.schedule();
@@ -129,6 +131,7 @@ export class Outbox implements AppendSink, Speaker {
     }
     if (bytes === 0) return;
     frame.appends = this.#pack(from, bytes);
+    this.#trace(from, frame);
     if (this.#sent < this.#appends.length && bytes > frameBytes / 2) this.#connection.schedule();
   }
 
@@ -151,6 +154,17 @@ export class Outbox implements AppendSink, Speaker {
       at += append.size;
     }
     return packed;
+  }
+
+  /** Appends that one call made go as one. */
+  #trace(from: number, frame: ClientFrame): void {
+    let last: TraceContext | undefined;
+    for (let i = from; i < this.#sent; i++) {
+      const { traceparent, writer, n } = this.#appends[i]!;
+      if (traceparent === undefined) last = undefined;
+      else if (last?.traceparent === traceparent) last.count!++;
+      else (frame.traces ??= []).push((last = { writer, n, count: 1, traceparent }));
+    }
   }
 
   #beginWriter(): void {

@@ -19,6 +19,7 @@ import { faultOf } from "./fault.js";
 import { Feeding } from "./feeding.js";
 import { respond, respondLong, rightOf, welcome, wireRecord } from "./respond.js";
 import type { Rights } from "./rights.js";
+import { servedSpans } from "./tracing.js";
 import {
   type Answer,
   type Call,
@@ -86,6 +87,7 @@ export class Serving {
   #answers: Answer[] = [];
   #replies: Reply[] = [];
 
+  readonly #spans = servedSpans();
   #appendBytes = 0;
   #writer: Writer | undefined;
   /** The book that an append of this frame was allowed last. */
@@ -107,8 +109,9 @@ export class Serving {
     }
   }
 
-  #take({ hello, appends, calls, ended, credits }: ClientFrame): void {
+  #take({ hello, appends, calls, ended, credits, traces }: ClientFrame): void {
     if (!this.#isGreeted) this.#greet(hello);
+    this.#spans?.traces(traces);
     this.#allowed = undefined;
     if (appends !== undefined && appends.length > 0)
       forEachEntry(Buffer.from(appends.buffer, appends.byteOffset, appends.length), (entry) => this.#append(entry));
@@ -153,6 +156,7 @@ export class Serving {
     const writer = this.#writer;
     const append = new Forwarded(entry, writer);
     this.#appendBytes += entry.length;
+    this.#spans?.append(bookOf(entry), id, append.n);
     if (writer.fault !== undefined) {
       writer.failed(append, writer.fault);
       return;
@@ -180,6 +184,7 @@ export class Serving {
   /** What became of an append of so many bytes. An answer that goes on from the last one is one with it. */
   answer(answer: Answer, bytes: number): void {
     this.#appendBytes -= bytes;
+    this.#spans?.answered(answer);
     if (!this.#isReading) this.#setReading();
     const last = this.#answers.at(-1);
     if (last !== undefined && follows(last, answer)) last.count++;
@@ -192,6 +197,7 @@ export class Serving {
   #call(call: Call): void {
     if (++this.#calls > callsMax) throw new ProtocolError(`there are more than ${callsMax} calls without an answer`);
     const { id } = call;
+    this.#spans?.call(call);
     try {
       this.#rights.check(...rightOf(call));
       if (call.read !== undefined) void this.#read(id, call.read);
@@ -312,6 +318,7 @@ export class Serving {
     this.#calls--;
     this.#open.delete(reply.id);
     this.#feedings.delete(reply.id);
+    this.#spans?.replied(reply);
     this.reply(reply);
   }
 
@@ -415,6 +422,7 @@ export class Serving {
     }
     for (const feeding of this.#feedings.values()) feeding.stop();
     for (const resolve of this.#writable.splice(0)) resolve();
+    this.#spans?.close();
   }
 }
 
