@@ -102,14 +102,18 @@ export class Outbox implements AppendSink, Speaker {
     if (next !== undefined) this.#cancelTimer = clock.setTimer(next.deadline - now, this.#expire, true);
   };
 
-  /** Resolves when all that was accepted is answered. */
+  /** Resolves when all that was accepted is answered, or given up. */
   drained(): Promise<void> {
-    if (this.waiting === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+    return new Promise((resolve) => {
+      this.#idle.push(resolve);
+      this.#settleIdle();
+    });
   }
 
   #settleIdle(): void {
-    if (this.waiting === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    if (this.#idle.length === 0) return;
+    for (let i = this.#head; i < this.#appends.length; i++) if (this.#appends[i]!.state !== "settled") return;
+    for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   opened(): void {
@@ -228,10 +232,16 @@ export class Outbox implements AppendSink, Speaker {
   #failed(error: LogError): void {
     const [first, ...behind] = this.#appends.slice(this.#head);
     this.#clear();
-    first!.fail(error);
-    // The server takes nothing more of this writer, so these will never be there.
-    for (const append of behind)
-      append.fail(new LogError(error.code, error.message, { outcome: "none", cause: error }));
+    // What was sent over another link may be there already, whatever is said of it now.
+    if (first!.again && error.outcome !== "unknown") {
+      const { code, message, retryable } = error;
+      first!.fail(new LogError(code, message, { outcome: "unknown", retryable, cause: error }));
+    } else first!.fail(error);
+    // The server takes nothing more of this writer, so the others will never be there.
+    for (const append of behind) {
+      const outcome = append.again ? "unknown" : "none";
+      append.fail(new LogError(error.code, error.message, { outcome, cause: error }));
+    }
   }
 
   #clear(): void {

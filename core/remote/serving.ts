@@ -42,6 +42,7 @@ const outBytes = 1 << 20;
 const recordOverhead = 64;
 /** Calls without an answer. */
 const callsMax = 65_536;
+/** Books of which a client hears how far trims reach. */
 const booksMax = 65_536;
 
 /** The way to the client. */
@@ -70,6 +71,9 @@ export class Serving {
   readonly #books = new Map<string, Book>();
   readonly #open = new Map<number, Open>();
   readonly #feedings = new Map<number, Feeding>();
+  /** Those whose reach was not told yet, and those of which none will be told. */
+  #newBooks: [string, Book][] = [];
+  readonly #forgotten: string[] = [];
   readonly #reaches = new Map<string, SeqNum>();
   #trimsSeen = 0;
   /** Reads with a reply that is not sent yet. */
@@ -298,12 +302,19 @@ export class Serving {
   #book(name: string): Book {
     let book = this.#books.get(name);
     if (book === undefined) {
-      if (this.#books.size >= booksMax) throw new ProtocolError(`there are more than ${booksMax} books in one session`);
+      if (this.#books.size === booksMax) this.#forgetBook();
       this.#books.set(name, (book = this.#log.book(name) as Book));
-      // Tell how far its trims reach.
-      this.#trimsSeen = -1;
+      this.#newBooks.push([name, book]);
     }
     return book;
+  }
+
+  /** The client keeps nothing of it: all that there is may be trimmed, as far as it hears. */
+  #forgetBook(): void {
+    const [oldest] = this.#books.keys();
+    this.#books.delete(oldest!);
+    this.#reaches.delete(oldest!);
+    this.#forgotten.push(oldest!);
   }
 
   // Answers
@@ -375,15 +386,19 @@ export class Serving {
     }
     if (frame.fed === undefined && frame.answers === undefined && frame.replies === undefined) return;
     const { trimsSeen } = this.#log.engine.state;
-    if (trimsSeen !== this.#trimsSeen) this.#tellReaches(frame);
+    const told = trimsSeen === this.#trimsSeen ? this.#newBooks : this.#books;
     this.#trimsSeen = trimsSeen;
+    this.#tellReaches(frame, told);
+    this.#newBooks = [];
     if (this.#outlet.send(frame)) return;
     this.isWritable = false;
     this.#setReading();
   };
 
-  #tellReaches(frame: ServerFrame): void {
-    for (const [name, book] of this.#books) {
+  #tellReaches(frame: ServerFrame, books: Iterable<[string, Book]>): void {
+    const { applied } = this.#log.engine;
+    for (const book of this.#forgotten.splice(0)) (frame.reaches ??= []).push({ book, position: applied });
+    for (const [name, book] of books) {
       const position = book.trimReach;
       if (position === (this.#reaches.get(name) ?? 0)) continue;
       this.#reaches.set(name, position);
