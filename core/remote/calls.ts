@@ -65,7 +65,7 @@ export class Calls implements Speaker {
   add(listener: Listener, bounded: boolean): number {
     const { fault } = this.#connection;
     if (fault !== undefined) throw fault;
-    do this.#id = (this.#id + 1) >>> 0;
+    do this.#id = this.#id === 0xffff_ffff ? 1 : this.#id + 1;
     while (this.#asked.has(this.#id));
     const deadline = bounded ? this.#clock.monotonic() + this.#timeoutMs : Infinity;
     this.#asked.set(this.#id, { listener, deadline, traceparent: traceparent(), isAgain: false });

@@ -120,6 +120,7 @@ export class Serving {
     if (appends !== undefined && appends.length > 0)
       forEachEntry(Buffer.from(appends.buffer, appends.byteOffset, appends.length), (entry) => this.#append(entry));
     if (calls !== undefined) for (const call of calls) this.#call(call);
+    if (ended !== undefined) for (const id of ended) this.#endCall(id);
     if (credits !== undefined) {
       for (const { id, bytes } of credits) {
         const open = this.#open.get(id);
@@ -128,7 +129,6 @@ export class Serving {
         open.resume?.();
       }
     }
-    if (ended !== undefined) for (const id of ended) this.#endCall(id);
   }
 
   #greet(hello: Hello | undefined): void {
