@@ -19,7 +19,8 @@ import { limits } from "../limits.js";
 import type { Clock } from "../types.js";
 import type { Connection, Speaker } from "./connection.js";
 import { errorOf } from "./fault.js";
-import { type Answer, type ClientFrame, resultOf, type ServerFrame } from "./wire.js";
+import { traceparent } from "./tracing.js";
+import { type Answer, type ClientFrame, resultOf, type ServerFrame, type TraceContext } from "./wire.js";
 
 /** Bytes and entries without an answer, beyond which appends wait here. */
 const sentBytesMax = 4 << 20;
@@ -66,6 +67,7 @@ export class Outbox implements AppendSink, Speaker {
       return;
     }
     append.deadline = this.#options.clock.monotonic() + this.#options.timeoutMs;
+    append.traceparent = traceparent();
     this.#appends.push(append);
     this.#cancelTimer ??= this.#options.clock.setTimer(this.#options.timeoutMs, this.#expire, true);
     this.#connection.schedule();
@@ -102,14 +104,18 @@ export class Outbox implements AppendSink, Speaker {
     if (next !== undefined) this.#cancelTimer = clock.setTimer(next.deadline - now, this.#expire, true);
   };
 
-  /** Resolves when all that was accepted is answered. */
+  /** Resolves when all that was accepted is answered, or given up. */
   drained(): Promise<void> {
-    if (this.waiting === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+    return new Promise((resolve) => {
+      this.#idle.push(resolve);
+      this.#settleIdle();
+    });
   }
 
   #settleIdle(): void {
-    if (this.waiting === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    if (this.#idle.length === 0) return;
+    for (let i = this.#head; i < this.#appends.length; i++) if (this.#appends[i]!.state !== "settled") return;
+    for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   opened(): void {
@@ -130,6 +136,7 @@ export class Outbox implements AppendSink, Speaker {
     }
     if (bytes === 0) return;
     frame.appends = this.#pack(from, bytes);
+    this.#trace(from, frame);
     if (this.#sent < this.#appends.length && bytes > frameBytes / 2) this.#connection.schedule();
   }
 
@@ -152,6 +159,17 @@ export class Outbox implements AppendSink, Speaker {
       at += append.size;
     }
     return packed;
+  }
+
+  /** Appends that one call made go as one. */
+  #trace(from: number, frame: ClientFrame): void {
+    let last: TraceContext | undefined;
+    for (let i = from; i < this.#sent; i++) {
+      const { traceparent, writer, n } = this.#appends[i]!;
+      if (traceparent === undefined) last = undefined;
+      else if (last?.traceparent === traceparent) last.count!++;
+      else (frame.traces ??= []).push((last = { writer, n, count: 1, traceparent }));
+    }
   }
 
   #beginWriter(): void {
@@ -236,10 +254,16 @@ export class Outbox implements AppendSink, Speaker {
     this.#unsend(from);
     const [first, ...behind] = this.#appends.splice(from);
     this.#writer = 0;
-    first!.fail(error);
-    // The server takes nothing more of this writer, so these will never be there.
-    for (const append of behind)
-      append.fail(new LogError(error.code, error.message, { outcome: "none", cause: error }));
+    // What was sent over another link may be there already, whatever is said of it now.
+    if (first!.again && error.outcome !== "unknown") {
+      const { code, message, retryable } = error;
+      first!.fail(new LogError(code, message, { outcome: "unknown", retryable, cause: error }));
+    } else first!.fail(error);
+    // The server takes nothing more of this writer, so the others will never be there.
+    for (const append of behind) {
+      const outcome = append.again ? "unknown" : "none";
+      append.fail(new LogError(error.code, error.message, { outcome, cause: error }));
+    }
   }
 
   #clear(): void {

@@ -9,6 +9,7 @@ import { channelOptions, statusOf } from "./grpc.js";
 import { append, respond, respondLong, rightOf, welcome, wireRecord } from "./respond.js";
 import type { Rights } from "./rights.js";
 import { Serving } from "./serving.js";
+import { servedAlone } from "./tracing.js";
 import {
   type AppendRequest,
   type ClientFrame,
@@ -199,7 +200,7 @@ export class LogServer {
     call.on("cancelled", () => stop.abort());
     try {
       this.#rights(call).check(...rightOf(request));
-      return await work(request, stop.signal);
+      return await servedAlone(traceparentOf(call), request, () => work(request, stop.signal));
     } catch (error) {
       throw statusOf(faultOf(error));
     }
@@ -208,7 +209,7 @@ export class LogServer {
   async #append(call: Unary, request: AppendRequest): Promise<object> {
     try {
       this.#rights(call).check("append", request.book);
-      return await append(this.#log, request);
+      return await servedAlone(traceparentOf(call), { append: request }, () => append(this.#log, request));
     } catch (error) {
       throw statusOf(faultOf(error));
     }
@@ -244,6 +245,11 @@ export class LogServer {
     });
     call.write(reply);
   }
+}
+
+/** As instrumented clients send it. */
+function traceparentOf({ metadata }: Unary | Streaming): unknown {
+  return metadata.get("traceparent")[0];
 }
 
 function drained(call: Streaming, signal: AbortSignal): Promise<void> {
