@@ -176,7 +176,7 @@ export class Serving {
     const append = new Received(entry, writer, this.#frameAt);
     this.#appendBytes += entry.length;
     if (writer.fault !== undefined) {
-      writer.failed(append, writer.fault);
+      writer.refuse(append, writer.fault);
       return;
     }
     try {
@@ -185,11 +185,11 @@ export class Serving {
       if (entry[0] === trimKind) writeHorizon(entry, entry.length, this.#log.engine.state.horizon);
     } catch (error) {
       // It was not given to the log.
-      const { code, message, retryable } = error as LogError;
-      writer.failed(append, new LogError(code, message, { outcome: "none", retryable }));
+      writer.refuse(append, asRefusal(error as LogError));
       return;
     }
     if (this.#appendBytes > appendBytes) this.#setReading();
+    writer.given++;
     this.#log.engine.append(append);
   }
 
@@ -456,6 +456,10 @@ class Writer implements Origin {
   readonly id: number;
   /** Once one of its appends has failed, so do all behind it (L1): with this. */
   fault: LogError | undefined;
+  /** Appends that the log has not answered yet. */
+  given = 0;
+  /** Refused behind those: answered when they are (V1). */
+  #refused: { readonly append: Received; readonly error: LogError }[] = [];
 
   constructor(serving: Serving, id: number) {
     this.serving = serving;
@@ -468,16 +472,41 @@ class Writer implements Origin {
       const { seqnum, time } = result;
       this.serving.answer({ ...answer, accepted: { seqnum, time } }, append, "accepted");
     } else this.serving.answer({ ...answer, refused: result.conflict }, append, "refused");
+    this.#answered();
   }
 
   forgotten(append: Received): void {
     this.serving.answer({ writer: this.id, n: append.n, count: 1, forgotten: {} }, append, "failed");
+    this.#answered();
   }
 
   failed(append: Received, error: LogError): void {
-    this.fault ??= new LogError(error.code, error.message, { outcome: "none", retryable: error.retryable });
+    this.#fail(append, error);
+    this.#answered();
+  }
+
+  /** An append that the log is not given. */
+  refuse(append: Received, error: LogError): void {
+    this.fault ??= asRefusal(error);
+    if (this.given > 0) this.#refused.push({ append, error });
+    else this.#fail(append, error);
+  }
+
+  #fail(append: Received, error: LogError): void {
+    this.fault ??= asRefusal(error);
     this.serving.answer({ writer: this.id, n: append.n, count: 1, fault: faultOf(error) }, append, "failed");
   }
+
+  #answered(): void {
+    if (--this.given > 0 || this.#refused.length === 0) return;
+    const refused = this.#refused;
+    this.#refused = [];
+    for (const { append, error } of refused) this.#fail(append, error);
+  }
+}
+
+function asRefusal({ code, message, retryable }: LogError): LogError {
+  return new LogError(code, message, { outcome: "none", retryable });
 }
 
 /** An append, and when it came in, ms. */
