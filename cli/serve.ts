@@ -47,6 +47,8 @@ once. SIGHUP reads the token file again, as happens by itself when it changes. T
 async function serveLog(run: Run, place: string, flags: Flags): Promise<void> {
   const url = folderUrlOf(place, "serve");
   const options = optionsOf(flags);
+  // gRPC has lines of its own, which are none for a program; what it says comes as a fault too.
+  process.env["GRPC_VERBOSITY"] ??= "NONE";
   // Loaded here: no other command needs them.
   const [{ serve }, { pino }] = await Promise.all([import("../core/remote/serve/serve.js"), import("pino")]);
   const logger = pino(

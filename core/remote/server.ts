@@ -324,7 +324,7 @@ function definition(observer: Observer): grpc.ServiceDefinition {
             return request.decode(bytes);
           },
           responseSerialize: (message: object) => {
-            const bytes = (response.encode)(message);
+            const bytes = response.encode(message);
             observer.sent(bytes.length);
             return bytes;
           },

@@ -2,9 +2,7 @@
  * `boki/server`: a log that this process has, served to others. Tokens, TLS, health, reflection, metrics and the status page around
  * a LogServer.
  */
-import { unwatchFile, watchFile } from "node:fs";
 import type { Server } from "node:http";
-import { resolve } from "node:path";
 import grpc from "@grpc/grpc-js";
 import { show } from "../../check.js";
 import { LogError } from "../../errors.js";
@@ -27,7 +25,7 @@ import {
 } from "./options.js";
 import { page } from "./page.js";
 import { addReflection } from "./reflection.js";
-import { checkTokens, readTokenFile, type TokenEntry } from "./token-file.js";
+import { checkTokens, type TokenEntry, TokenFile } from "./token-file.js";
 import { Tokens } from "./tokens.js";
 import { type Logger, silentLogger, watch } from "./watch.js";
 
@@ -65,8 +63,9 @@ export async function serve(log: Log, options: ServeOptions = {}): Promise<Serve
     );
   const settings = checkServe(options);
   const { tokens } = settings;
-  const grants = typeof tokens === "string" ? await readTokenFile(tokens) : tokens && checkTokens(tokens, "token");
-  const server = new RunningServer(log, settings, grants && new Tokens(grants, log.clock));
+  const file = typeof tokens === "string" ? new TokenFile(tokens) : undefined;
+  const grants = typeof tokens === "object" ? checkTokens(tokens, "token") : await file?.read();
+  const server = new RunningServer(log, settings, grants && new Tokens(grants, log.clock), file);
   await server.start();
   return server;
 }
@@ -80,6 +79,8 @@ class RunningServer implements Served {
   readonly #log: Session;
   readonly #settings: ServeSettings;
   readonly #tokens: Tokens | undefined;
+  readonly #file: TokenFile | undefined;
+  #looking: NodeJS.Timeout | undefined;
   readonly #logger: Logger;
   readonly #metrics: Metrics;
   readonly #server: LogServer;
@@ -91,10 +92,11 @@ class RunningServer implements Served {
   port = 0;
   httpUrl: string | undefined;
 
-  constructor(log: Session, settings: ServeSettings, tokens: Tokens | undefined) {
+  constructor(log: Session, settings: ServeSettings, tokens: Tokens | undefined, file: TokenFile | undefined) {
     this.#log = log;
     this.#settings = settings;
     this.#tokens = tokens;
+    this.#file = file;
     this.#logger = settings.logger ?? silentLogger;
     this.#startedAt = log.clock.now();
     this.#metrics = new Metrics(log, () => this.#server.clients.length);
@@ -110,7 +112,7 @@ class RunningServer implements Served {
   }
 
   async start(): Promise<void> {
-    const { listen, http, tls, tokens } = this.#settings;
+    const { listen, http, tls } = this.#settings;
     try {
       if (http !== undefined) await this.#startHttp(http);
       this.port = await this.#server
@@ -121,7 +123,7 @@ class RunningServer implements Served {
       throw error;
     }
     this.url = `grpc://${addressText({ host: listen.host, port: this.port })}`;
-    if (typeof tokens === "string") watchFile(resolve(tokens), { interval: lookMs, persistent: false }, this.#changed);
+    if (this.#file !== undefined) this.#looking = setInterval(() => void this.#look(), lookMs).unref();
     this.#health.changed();
     const fields = {
       url: this.url,
@@ -175,19 +177,20 @@ class RunningServer implements Served {
     };
   }
 
-  readonly #changed = (): void => {
-    this.reload().catch((error: unknown) => {
+  readonly #look = async (): Promise<void> => {
+    try {
+      if ((await this.#file!.hasChanged()) && this.#closing === undefined) await this.reload();
+    } catch (error) {
       this.#logger.error(
         { reason: (error as Error).message },
         "the token file cannot be used; the tokens of before go on",
       );
-    });
+    }
   };
 
   async reload(): Promise<void> {
-    const { tokens } = this.#settings;
-    if (typeof tokens !== "string") return;
-    this.#tokens!.replace(await readTokenFile(tokens));
+    if (this.#file === undefined) return;
+    this.#tokens!.replace(await this.#file.read());
     this.#logger.info({ tokens: this.#tokens!.count }, "token file read");
   }
 
@@ -204,10 +207,9 @@ class RunningServer implements Served {
   }
 
   async #release(): Promise<void> {
-    const { tokens, graceMs } = this.#settings;
-    if (typeof tokens === "string") unwatchFile(resolve(tokens), this.#changed);
+    clearInterval(this.#looking);
     this.#health.close();
-    await this.#server.close(graceMs);
+    await this.#server.close(this.#settings.graceMs);
     this.#tokens?.close();
     const http = this.#http;
     if (http === undefined) return;

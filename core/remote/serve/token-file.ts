@@ -6,7 +6,8 @@
  *     ] }
  */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
+import { resolve } from "node:path";
 import { show } from "../../check.js";
 import { LogError } from "../../errors.js";
 import { type Right, rightNames } from "../rights.js";
@@ -38,11 +39,44 @@ const tokenLength = 16;
 const fileKeys = ["tokens"];
 const entryKeys = ["name", "sha256", "token", "expires", "rights"];
 
-export async function readTokenFile(path: string): Promise<Grant[]> {
-  const text = await readFile(path, "utf8").catch((error: unknown) => {
-    const { message } = error as Error;
-    throw new LogError("LOG_IO", `the token file ${path} cannot be read: ${message}`, { cause: error });
-  });
+/** A token file, and whether it is another one than when it was read. */
+export class TokenFile {
+  readonly path: string;
+  #version = "";
+
+  constructor(path: string) {
+    this.path = resolve(path);
+  }
+
+  /** Rejects with `LOG_IO`, or TypeError for what is in it. */
+  async read(): Promise<Grant[]> {
+    const { path } = this;
+    try {
+      // First: what changes meanwhile is a change.
+      this.#version = await this.#look();
+      return parseTokens(path, await readFile(path, "utf8"));
+    } catch (error) {
+      if (error instanceof TypeError) throw error;
+      const { message } = error as Error;
+      throw new LogError("LOG_IO", `the token file ${path} cannot be read: ${message}`, { cause: error });
+    }
+  }
+
+  /** One that is not there for now, as while it is replaced, has not changed. */
+  async hasChanged(): Promise<boolean> {
+    return this.#look().then(
+      (version) => version !== this.#version,
+      () => false,
+    );
+  }
+
+  async #look(): Promise<string> {
+    const { ino, size, mtimeNs, ctimeNs } = await stat(this.path, { bigint: true });
+    return [ino, size, mtimeNs, ctimeNs].join(" ");
+  }
+}
+
+function parseTokens(path: string, text: string): Grant[] {
   const file = parse(path, text);
   if (!isObject(file) || !Array.isArray(file["tokens"]))
     throw new TypeError(`${path} must have an object with the array "tokens", not ${show(file)}`);
