@@ -1,11 +1,12 @@
 /** boki serve as an operator runs it, and the other commands as its clients. */
 import assert from "node:assert/strict";
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import grpc from "@grpc/grpc-js";
 import { type Log, openLog } from "../../core/index.js";
 import { makeCertificates } from "../remote/served.js";
-import { boki, jsonLines, makeLog, record, startBoki, type Started, useFolder } from "./boki.js";
+import { boki, jsonLines, makeLog, record, root, shell, startBoki, type Started, useFolder } from "./boki.js";
 
 interface Server extends Started {
   readonly url: string;
@@ -158,13 +159,16 @@ describe("boki serve", function () {
   it("the second signal ends it at once", async () => {
     const server = await serve();
     await using log = await openLog(server.url);
-    // A client that never takes an answer holds the first for its grace of seconds.
-    const { connect } = await import("node:http2");
-    const stuck = connect(server.url.replace("grpc:", "http:"), { settings: { initialWindowSize: 0 } });
-    stuck.on("error", () => undefined);
-    const held = stuck.request({ ":method": "POST", ":path": "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "content-type": "application/grpc", te: "trailers" }); // prettier-ignore
+    // A call that its client never ends holds the first signal for its grace of seconds.
+    const client = new grpc.Client(server.url.slice("grpc://".length), grpc.credentials.createInsecure());
+    const asIs = (bytes: Buffer): Buffer => bytes;
+    const method = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    const held = client.makeBidiStreamRequest(method, asIs, asIs);
     held.on("error", () => undefined);
-    await new Promise((resolve) => held.once("response", resolve));
+    const answered = new Promise((resolve) => held.once("data", resolve));
+    // list_services: "".
+    held.write(Buffer.of(0x3a, 0));
+    await answered;
     await log.book("b").append(Buffer.from("x"), { tags: ["t"] });
     const shutting = server.line("shutting down");
     server.child.kill("SIGTERM");
@@ -173,7 +177,7 @@ describe("boki serve", function () {
     server.child.kill("SIGTERM");
     assert.equal((await server.ended).code, 143);
     assert.ok(performance.now() - began < 3000);
-    stuck.destroy();
+    client.close();
     await using reopened = await openLog(`file:${path("data")}`);
     assert.equal((await reopened.book("b").readNext())?.text(), "x");
   });
@@ -300,5 +304,55 @@ describe("boki serve", function () {
       ["listening", "session opened", "session closed", "shutting down", "shut down"],
     );
     for (const line of lines) assert.ok(!Number.isNaN(Date.parse(String(line["time"]))) && line["level"] === "info");
+  });
+
+  describe("docs/serving.md", () => {
+    const text = readFileSync(join(root, "docs/serving.md"), "utf8");
+
+    it("makes certificates in three commands and has a token file, with which a server serves", async () => {
+      const commands = text.split("\n").filter((line) => line.startsWith("openssl req "));
+      assert.equal(commands.length, 3);
+      const made = await shell(commands.join(" && "), folder.path);
+      assert.equal(made.code, 0, made.stderr);
+      const [, tokens] = /^```json\n(.*?)^```$/ms.exec(text)!;
+      const { sha256 } = (JSON.parse(tokens!) as { tokens: { sha256: string }[] }).tokens[1]!;
+      const hashed = await shell(`printf %s ${ada} | sha256sum`, folder.path);
+      writeFileSync(path("tokens.json"), tokens!.replace(sha256, hashed.stdout.slice(0, 64)));
+      const files = ["--tls-cert", "server.pem", "--tls-key", "server.key", "--tls-client-ca", "ca.pem"];
+      const server = await serve(...files, "--token-file", "tokens.json");
+      const variables = {
+        BOKI_TOKEN: ada,
+        BOKI_TLS_CA: path("ca.pem"),
+        BOKI_TLS_CERT: path("shop.pem"),
+        BOKI_TLS_KEY: path("shop.key"),
+      };
+      const url = server.url.replace("127.0.0.1", "localhost");
+      const { code, stderr } = await withEnvironment(variables, () => boki(["stat", url], folder.path));
+      assert.deepEqual({ code, stderr }, { code: 0, stderr: "" });
+    });
+
+    it("names every metric that there is, and no other", async () => {
+      const server = await serve();
+      const metrics = await (await fetch(`${server.http}metrics`)).text();
+      const there = new Set([...metrics.matchAll(/^# TYPE (boki_\w+) /gm)].map((match) => match[1]!));
+      const named = [...text.matchAll(/\bboki_[a-z_]+[a-z]/g)].map((match) => match[0]);
+      assert.deepEqual(
+        named.filter((name) => !there.has(name)),
+        [],
+      );
+      for (const name of there) if (!name.startsWith("boki_log_")) assert.ok(named.includes(name), name);
+    });
+
+    it("and the examples use options that there are", async () => {
+      const help = (await boki(["serve", "--help"], folder.path)).stdout;
+      const files = ["boki.service", "Dockerfile", "compose.yaml"].map((name) =>
+        readFileSync(join(root, "examples/server", name), "utf8"),
+      );
+      for (const source of [text, ...files]) {
+        const flags = source.replaceAll("\\\n", " ").split("\n").filter((line) => /\bserve\b.*--/.test(line)).flatMap((line) => [...line.matchAll(/(?<=[ `"])--[a-z][a-z-]*/g)].map(([flag]) => flag)); // prettier-ignore
+        for (const flag of flags) assert.ok(help.includes(`${flag} `) || help.includes(`${flag}\n`), flag);
+        if (source !== files[2]) assert.ok(flags.includes("--token-file"));
+      }
+    });
   });
 });
