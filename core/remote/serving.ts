@@ -18,6 +18,7 @@ import { checkSeen } from "../session-id.js";
 import { faultOf } from "./fault.js";
 import { Feeding } from "./feeding.js";
 import { respond, respondLong, rightOf, welcome, wireRecord } from "./respond.js";
+import { type Outcome, type Told, untold } from "./observer.js";
 import type { Rights } from "./rights.js";
 import { servedSpans } from "./tracing.js";
 import {
@@ -68,6 +69,7 @@ export class Serving {
   readonly #log: Session;
   readonly #rights: Rights;
   readonly #outlet: Outlet;
+  readonly #told: Told;
   readonly #books = new Map<string, Book>();
   readonly #open = new Map<number, Open>();
   readonly #feedings = new Map<number, Feeding>();
@@ -80,6 +82,7 @@ export class Serving {
   readonly #giving: Open[] = [];
   #calls = 0;
   #isGreeted = false;
+  #isFinishing = false;
   #isEnded = false;
   #isReading = true;
   isWritable = true;
@@ -93,19 +96,22 @@ export class Serving {
 
   readonly #spans = servedSpans();
   #appendBytes = 0;
+  /** When the frame came that is looked at, ms. */
+  #frameAt = 0;
   #writer: Writer | undefined;
   /** The book that an append of this frame was allowed last. */
   #allowed: Buffer | undefined;
 
-  constructor(log: Session, rights: Rights, outlet: Outlet) {
+  constructor(log: Session, rights: Rights, outlet: Outlet, told: Told = untold) {
     this.#log = log;
     this.#rights = rights;
     this.#outlet = outlet;
+    this.#told = told;
   }
 
   /** What the client says. */
   frame(frame: ClientFrame): void {
-    if (this.#isEnded) return;
+    if (this.#isEnded || this.#isFinishing) return;
     try {
       this.#take(frame);
     } catch (error) {
@@ -117,6 +123,7 @@ export class Serving {
     if (!this.#isGreeted) this.#greet(hello);
     this.#spans?.traces(traces);
     this.#allowed = undefined;
+    this.#frameAt = this.#log.clock.monotonic();
     if (appends !== undefined && appends.length > 0)
       forEachEntry(Buffer.from(appends.buffer, appends.byteOffset, appends.length), (entry) => this.#append(entry));
     if (calls !== undefined) for (const call of calls) this.#call(call);
@@ -148,7 +155,22 @@ export class Serving {
   /** Ends the session because of what the client said. */
   #refuse(error: unknown): void {
     const fault = error instanceof ProtocolError ? { code: "LOG_PROTOCOL", message: error.message } : faultOf(error);
+    this.#told.fault(fault);
     this.#outlet.end(fault);
+    this.close();
+  }
+
+  /** Takes nothing more; what was accepted is still answered. */
+  finishUp(): void {
+    this.#isFinishing = true;
+    this.#outlet.setReading(false);
+  }
+
+  /** Ends the session with a fault, behind the answers that there are. */
+  end(error: LogError): void {
+    if (this.#isEnded) return;
+    this.#send();
+    this.#outlet.end(faultOf(error));
     this.close();
   }
 
@@ -158,11 +180,11 @@ export class Serving {
     const id = readNumber(entry, 16);
     if (this.#writer?.id !== id) this.#writer = new Writer(this, id);
     const writer = this.#writer;
-    const append = new Forwarded(entry, writer);
+    const append = new Received(entry, writer, this.#frameAt);
     this.#appendBytes += entry.length;
     this.#spans?.append(bookOf(entry), id, append.n);
     if (writer.fault !== undefined) {
-      writer.failed(append, writer.fault);
+      writer.refuse(append, writer.fault);
       return;
     }
     try {
@@ -170,10 +192,12 @@ export class Serving {
       // A trim moves the horizon by the time of this log.
       if (entry[0] === trimKind) writeHorizon(entry, entry.length, this.#log.engine.state.horizon);
     } catch (error) {
-      writer.failed(append, error as LogError);
+      // It was not given to the log.
+      writer.refuse(append, asRefusal(error as LogError));
       return;
     }
     if (this.#appendBytes > appendBytes) this.#setReading();
+    writer.given++;
     this.#log.engine.append(append);
   }
 
@@ -185,9 +209,11 @@ export class Serving {
     if (!isTrim) this.#allowed = book;
   }
 
-  /** What became of an append of so many bytes. An answer that goes on from the last one is one with it. */
-  answer(answer: Answer, bytes: number): void {
-    this.#appendBytes -= bytes;
+  /** What became of an append. An answer that goes on from the last one is one with it. */
+  answer(answer: Answer, { size, at }: Received, outcome: Outcome): void {
+    this.#told.appended(outcome, this.#log.clock.monotonic() - at);
+    if (answer.fault !== undefined) this.#told.fault(answer.fault);
+    this.#appendBytes -= size;
     this.#spans?.answered(answer);
     if (!this.#isReading) this.#setReading();
     const last = this.#answers.at(-1);
@@ -219,7 +245,10 @@ export class Serving {
     const waits = call.readNext?.wait === true || call.tail?.sync === true || call.checkpoint !== undefined;
     const open = waits ? this.#opened(id, 0) : undefined;
     respond(this.#log, (name) => this.#book(name), call, open?.stop.signal).then(
-      (response) => this.finish({ id, last: true, ...response }),
+      (response) => {
+        if (response.record?.record !== undefined) this.#told.gave(1);
+        this.finish({ id, last: true, ...response });
+      },
       (error: unknown) => this.finish({ id, last: true, fault: faultOf(error) }),
     );
   }
@@ -252,6 +281,7 @@ export class Serving {
 
   #give(id: number, open: Open, record: RecordHead): void {
     const wire = wireRecord(record);
+    this.#told.gave(1);
     open.credit -= recordOverhead + (wire.data?.length ?? 0);
     if (open.reply !== undefined) {
       open.reply.records.records.push(wire);
@@ -326,6 +356,7 @@ export class Serving {
 
   /** The last reply to a call. */
   finish(reply: Reply): void {
+    if (reply.fault !== undefined) this.#told.fault(reply.fault);
     this.#calls--;
     this.#open.delete(reply.id);
     this.#feedings.delete(reply.id);
@@ -334,6 +365,7 @@ export class Serving {
   }
 
   feed(fed: Fed, bytes: number): void {
+    this.#told.gave(1);
     this.#fed.push(fed);
     this.#fedBytes += recordOverhead + bytes;
     this.#flush();
@@ -421,7 +453,7 @@ export class Serving {
   }
 
   #setReading(): void {
-    const isReading = this.isWritable && this.#appendBytes <= appendBytes;
+    const isReading = !this.#isFinishing && this.isWritable && this.#appendBytes <= appendBytes;
     if (isReading === this.#isReading) return;
     this.#isReading = isReading;
     this.#outlet.setReading(isReading);
@@ -447,27 +479,66 @@ class Writer implements Origin {
   readonly id: number;
   /** Once one of its appends has failed, so do all behind it (L1): with this. */
   fault: LogError | undefined;
+  /** Appends that the log has not answered yet. */
+  given = 0;
+  /** Refused behind those: answered when they are (V1). */
+  #refused: { readonly append: Received; readonly error: LogError }[] = [];
 
   constructor(serving: Serving, id: number) {
     this.serving = serving;
     this.id = id;
   }
 
-  settled({ n, size }: Forwarded, result: AppendResult): void {
-    const { id: writer } = this;
+  settled(append: Received, result: AppendResult): void {
+    const answer = { writer: this.id, n: append.n, count: 1 };
     if (result.ok) {
       const { seqnum, time } = result;
-      this.serving.answer({ writer, n, count: 1, accepted: { seqnum, time } }, size);
-    } else this.serving.answer({ writer, n, count: 1, refused: result.conflict }, size);
+      this.serving.answer({ ...answer, accepted: { seqnum, time } }, append, "accepted");
+    } else this.serving.answer({ ...answer, refused: result.conflict }, append, "refused");
+    this.#answered();
   }
 
-  forgotten({ n, size }: Forwarded): void {
-    this.serving.answer({ writer: this.id, n, count: 1, forgotten: {} }, size);
+  forgotten(append: Received): void {
+    this.serving.answer({ writer: this.id, n: append.n, count: 1, forgotten: {} }, append, "failed");
+    this.#answered();
   }
 
-  failed({ n, size }: Forwarded, error: LogError): void {
-    this.fault ??= new LogError(error.code, error.message, { outcome: "none", retryable: error.retryable });
-    this.serving.answer({ writer: this.id, n, count: 1, fault: faultOf(error) }, size);
+  failed(append: Received, error: LogError): void {
+    this.#fail(append, error);
+    this.#answered();
+  }
+
+  /** An append that the log is not given. */
+  refuse(append: Received, error: LogError): void {
+    this.fault ??= asRefusal(error);
+    if (this.given > 0) this.#refused.push({ append, error });
+    else this.#fail(append, error);
+  }
+
+  #fail(append: Received, error: LogError): void {
+    this.fault ??= asRefusal(error);
+    this.serving.answer({ writer: this.id, n: append.n, count: 1, fault: faultOf(error) }, append, "failed");
+  }
+
+  #answered(): void {
+    if (--this.given > 0 || this.#refused.length === 0) return;
+    const refused = this.#refused;
+    this.#refused = [];
+    for (const { append, error } of refused) this.#fail(append, error);
+  }
+}
+
+function asRefusal({ code, message, retryable }: LogError): LogError {
+  return new LogError(code, message, { outcome: "none", retryable });
+}
+
+/** An append, and when it came in, ms. */
+class Received extends Forwarded {
+  readonly at: number;
+
+  constructor(entry: Buffer, writer: Writer, at: number) {
+    super(entry, writer);
+    this.at = at;
   }
 }
 
