@@ -72,7 +72,7 @@ class Plain {
 
 describe("a server, for other languages and tools", () => {
   const { start } = useServer();
-  let clients: Plain[] = [];
+  const clients: Plain[] = [];
   afterEach(() => {
     for (const client of clients.splice(0)) client.close();
   });

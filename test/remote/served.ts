@@ -42,7 +42,7 @@ export interface Running extends Served {
 export function useServer(): {
   start(options?: ServeOptions, openOptions?: OpenOptions & { readonly url?: string }): Promise<Running>;
 } {
-  let ends: (() => Promise<void>)[] = [];
+  const ends: (() => Promise<void>)[] = [];
   afterEach(async () => {
     for (const end of ends.splice(0).reverse()) await end();
   });
