@@ -91,6 +91,12 @@ module.exports = {
       "^core/(?!remote/(wire|serve/(protocols|describe))\\.ts$)|^libs/",
       "node_modules/protobufjs/",
     ),
+    never(
+      "opentelemetry-in-one-place",
+      "spans are made in tracing.ts",
+      "^(?!core/remote/tracing\\.ts$|test/)",
+      "node_modules/@opentelemetry/",
+    ),
     {
       name: "remote-is-loaded-late",
       comment: "core/remote is imported by its own files, and by others only when a url asks for it.",

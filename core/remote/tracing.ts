@@ -304,7 +304,8 @@ export class ServedSpans {
   /** By the last append of each. */
   readonly #appends = new Map<string, Span>();
   /** Of the message that is being looked at: trace contexts in the order of its appends, and what is left of the one begun. */
-  #traces: TraceContext[] = [];
+  #traces: readonly TraceContext[] = [];
+  #at = 0;
   #run: { readonly span: Span; readonly writer: number; left: number } | undefined;
 
   call(call: Call): void {
@@ -327,13 +328,14 @@ export class ServedSpans {
   /** What comes with the appends of the next message. */
   traces(traces: TraceContext[] | undefined): void {
     this.#traces = traces ?? [];
+    this.#at = 0;
     this.#run = undefined;
   }
 
   append(book: Buffer, writer: number, n: number): void {
-    const [next] = this.#traces;
+    const next = this.#traces[this.#at];
     if (next?.writer === writer && next.n === n) {
-      this.#traces.shift();
+      this.#at++;
       const { count = 1, traceparent } = next;
       const span = serverSpan("append", book.toString(), traceparent);
       span?.setAttribute("db.operation.batch.size", count);
