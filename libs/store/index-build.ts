@@ -34,6 +34,7 @@ export async function buildIndexes(
   onProgress: (progress: BuildProgress) => void,
 ): Promise<void> {
   for (const index of names) await define(stored, index);
+  await stored.openKeys();
   const missing = keysMissing(stored.keys.current!.state, names);
   for (let done = 0; done < missing.length;) {
     const some = missing.slice(done, done + atOnce);
@@ -45,8 +46,10 @@ export async function buildIndexes(
 
 /** One record says that an index exists; of two that say so at once, one is refused. */
 async function define(stored: StoredCollection, index: string): Promise<void> {
-  const { feed, name, definitions } = stored;
-  while (!definitions.current!.state.has(index)) {
+  const { feed, name } = stored;
+  for (;;) {
+    await stored.openDefinitions();
+    if (stored.definitions.current!.state.has(index)) return;
     const commit = new Commit();
     commit.parts.push(new IndexDefinition(name, index, false));
     commit.tag(definitionTag(name));
