@@ -17,6 +17,8 @@ export interface SessionsOptions {
   readonly deletes?: boolean | undefined;
   readonly retain?: "forever" | "0s" | undefined;
   readonly cacheBytes?: number | undefined;
+  /** Numbers of strands and ids of writes begin behind it: so that several processes have their own. */
+  readonly first?: number | undefined;
   /** Bytes that each value carries along. */
   readonly padding?: number | undefined;
   /** The last session declares no indexes, as an older version of a program. */
@@ -63,6 +65,7 @@ export class Sessions {
   constructor(options: SessionsOptions) {
     this.#options = options;
     this.#random = options.random;
+    this.#ids = this.#strands = options.first ?? 0;
   }
 
   get logs(): Log[] {
