@@ -82,7 +82,7 @@ module.exports = {
     never(
       "grpc-in-one-place",
       "gRPC is loaded with core/remote, and touched in few files there",
-      "^(?!core/remote/(grpc|server|index)\\.ts$|test/|benchmarks/)",
+      "^(?!core/remote/(grpc|server|share|index)\\.ts$|test/|benchmarks/)",
       "node_modules/@grpc/",
     ),
     never(

@@ -271,7 +271,7 @@ export class RemoteLog implements Log, Speaker {
   async #close(): Promise<void> {
     this.calls.failed(closedError());
     await this.outbox.drained();
-    this.#connection.close();
+    await this.#connection.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

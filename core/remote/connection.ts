@@ -49,6 +49,8 @@ export interface ConnectionOptions {
   readonly timeoutMs: number;
   /** The longest wait between two attempts, ms. */
   readonly retryMs?: number | undefined;
+  /** Gives back what connecting has taken; called once, after the last link has closed. */
+  readonly dispose?: (() => Promise<void>) | undefined;
 }
 
 export class Connection {
@@ -100,7 +102,7 @@ export class Connection {
         },
         reject: (error) => {
           clear();
-          reject(error);
+          void Promise.resolve(this.#options.dispose?.()).finally(() => reject(error));
         },
       };
       this.#connect();
@@ -213,7 +215,8 @@ export class Connection {
     for (const speaker of this.#speakers) speaker.failed(error);
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.fail(closedError());
+    await this.#options.dispose?.();
   }
 }

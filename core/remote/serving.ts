@@ -1,7 +1,7 @@
 /**
  * One client's session, as the process serves it that has the log. It knows nothing of gRPC: frames come in, frames go out.
  *
- * V1  Appends go to the engine in the order they came in, under the numbers they came with; answers go out in that order.
+ * V1  Appends go to the engine in the order they came in, under the numbers they came with; answers go out as they are decided.
  * V2  A record that a client subscribes to goes out before, or in the same frame as, the answer to the append that made it, and to
  *     a sync behind it.
  * V3  What waits for the client is bounded: while it does not take its answers, nothing of what it says is looked at.
