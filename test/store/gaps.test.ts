@@ -32,6 +32,8 @@ interface Both {
   readonly client: Side;
   /** Does something that the client hears of only when it is connected again, and not of each commit. */
   unheard(work: () => Promise<void>): Promise<void>;
+  /** The same, but that the client hears of each commit, once it has the connection again. */
+  away(work: () => Promise<void>): Promise<void>;
 }
 
 async function both(make: typeof inMemory, body: (both: Both) => Promise<void>): Promise<void> {
@@ -50,17 +52,22 @@ async function both(make: typeof inMemory, body: (both: Both) => Promise<void>):
   let gaps = 0;
   const gap = (): void => void gaps++;
   await client.log.book("b").subscribe({ record: () => undefined, gap, end: () => undefined });
-  const unheard = async (work: () => Promise<void>): Promise<void> => {
-    const before = gaps;
+  const away = async (work: () => Promise<void>): Promise<void> => {
     await server.close();
     await work();
-    await owner.items.checkpoint();
     server = await serve(url, server.port);
+  };
+  const unheard = async (work: () => Promise<void>): Promise<void> => {
+    const before = gaps;
+    await away(async () => {
+      await work();
+      await owner.items.checkpoint();
+    });
     await client.log.book("b").sync();
     assert.equal(gaps, before + 1, "there was no gap");
   };
   try {
-    await body({ owner, client, unheard });
+    await body({ owner, client, unheard, away });
   } finally {
     for (const store of stores) await store.close();
     for (const log of logs) await log.close();
@@ -114,6 +121,20 @@ for (const [name, make] of Object.entries({ "memory:": inMemory, "file:": inFold
         assert.deepEqual(await all(client.items.keys()), ["a", "c"]);
         await unheard(async () => void (await owner.items.put("a", item(1))));
         assert.deepEqual(await contentOf(client), await contentOf(owner));
+      });
+    });
+
+    it("has all that was committed before a sync, though it comes late", async () => {
+      await both(make, async (each) => {
+        await begin(each);
+        const { owner, client, away } = each;
+        for (let round = 0; round < 5; round++) {
+          await away(async () => {
+            for (let i = 0; i < 50; i++) await owner.items.update("a", (draft) => void draft.n++);
+          });
+          await client.store.sync();
+          assert.equal((await client.items.get("a"))!.n, 1 + 50 * (round + 1));
+        }
       });
     });
 

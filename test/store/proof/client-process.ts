@@ -27,6 +27,8 @@ const sessions = new Sessions({
   url: () => url,
   sessions: 1,
   random,
+  // The checkers know none.
+  deletes: false,
   first: 1_000_000 * Number(name),
   retain: retain === "0s" ? "0s" : "forever",
 });

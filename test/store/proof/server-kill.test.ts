@@ -28,10 +28,12 @@ const program = (name: string): string => fileURLToPath(new URL(`${name}.js`, im
 /** A server in a process of its own. */
 class Server {
   readonly #child: ChildProcess;
+  readonly #exited: Promise<unknown[]>;
   readonly port: number;
 
   private constructor(child: ChildProcess, port: number) {
     this.#child = child;
+    this.#exited = once(child, "exit");
     this.port = port;
   }
 
@@ -43,9 +45,8 @@ class Server {
   }
 
   async kill(): Promise<void> {
-    const exited = once(this.#child, "exit");
     this.#child.kill("SIGKILL");
-    assert.deepEqual(await exited, [null, "SIGKILL"], "the server ended by itself");
+    assert.deepEqual(await this.#exited, [null, "SIGKILL"], "the server ended by itself");
   }
 }
 
