@@ -31,9 +31,9 @@ interface Both {
   readonly owner: Side;
   readonly client: Side;
   /** Does something that the client hears of only when it is connected again, and not of each commit. */
-  unheard(work: () => Promise<void>): Promise<void>;
+  readonly unheard: (work: () => Promise<void>) => Promise<void>;
   /** The same, but that the client hears of each commit, once it has the connection again. */
-  away(work: () => Promise<void>): Promise<void>;
+  readonly away: (work: () => Promise<void>) => Promise<void>;
 }
 
 async function both(make: typeof inMemory, body: (both: Both) => Promise<void>): Promise<void> {

@@ -40,7 +40,7 @@ class Server {
   static async start(folder: string, port: number): Promise<Server> {
     const args = [program("server-process"), `file:${folder}`, String(port)];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
-    for await (const line of createInterface({ input: child.stdout! })) return new Server(child, Number(line));
+    for await (const line of createInterface({ input: child.stdout })) return new Server(child, Number(line));
     throw new Error("the server ended before it served");
   }
 
