@@ -186,8 +186,8 @@ export interface Subscriber {
    */
   record(record: LogRecord): void;
   /**
-   * Records up to `position` were removed before they could be given; what comes next is behind it. Only of a log that another
-   * process has, after a broken or slow connection. Where this is left away, the subscription ends with `LOG_TRIMMED`.
+   * Records up to `position` may have been removed before they could be given; what comes next is behind it. Only of a log that
+   * another process has, after a broken or slow connection. Where this is left away, the subscription ends with `LOG_TRIMMED`.
    */
   gap?(place: { readonly position: SeqNum; readonly time: number }): void;
   /** Nothing more will come. */
@@ -244,7 +244,7 @@ export interface LogBook {
 
   /** A position such that all that is appended later has a seqnum at or above it. Linearizable. */
   tail(options?: { readonly signal?: AbortSignal | undefined }): Promise<SeqNum>;
-  /** `tail()`, and all below it can be read here. */
+  /** `tail()`, and all below it can be read here and has been given to those who subscribe to the book here. */
   sync(options?: { readonly signal?: AbortSignal | undefined }): Promise<SeqNum>;
   /** Remembers `bytes` (copied) beside a record, best effort, bounded, in this process only (L5). Unknown seqnums are ignored. */
   setAux(seqnum: SeqNum, bytes: Uint8Array): void;

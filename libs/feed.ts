@@ -5,10 +5,11 @@
  *     between two awaits is one state of the whole book.
  * F2  A commit of this process is fed as it was made, without being decoded, at its place in the order.
  * F3  Views are positions that somebody reads at: what is replaced meanwhile is kept for them.
+ * F4  Where commits were removed before they came (a gap), all followers begin anew at a position behind them, at once.
  *
  * Used by the libraries' replicas; stands on LogBook alone.
  */
-import { LogError, type Log, type LogBook, type LogRecord, type SeqNum } from "../core/index.js";
+import type { Log, LogBook, LogRecord, SeqNum } from "../core/index.js";
 import { decodeCommit, type Part } from "./envelope.js";
 import { isLibraryTag } from "./tags.js";
 import { Turns } from "./turns.js";
@@ -27,6 +28,8 @@ export interface Place {
 export interface Follower {
   /** Applies a commit. What it throws ends the feed: only `LOG_VERSION`. */
   follow(parts: Part[], place: Place): void;
+  /** Commits up to the feed's position, which is a new one, were left out: what was folded so far counts for nothing. */
+  gap(): void;
   /** The feed has ended: nothing will come any more. */
   end(error: Error): void;
 }
@@ -99,6 +102,7 @@ export class Feed {
   async #start(): Promise<void> {
     const { position, time } = await this.book.subscribe({
       record: (record) => this.#feed(record),
+      gap: (place) => this.#gap(place),
       end: (error) => this.#end(error),
     });
     this.position = Math.max(this.position, position);
@@ -117,6 +121,13 @@ export class Feed {
     if (this.#waiting.length > 0) this.#wake();
   }
 
+  #gap({ position, time }: { readonly position: SeqNum; readonly time: number }): void {
+    this.position = Math.max(this.position, position);
+    this.time = Math.max(this.time, time);
+    for (const follower of this.#followers) follower.gap();
+    this.#wake();
+  }
+
   #end(error: Error): void {
     this.fault = error;
     for (const { reject } of this.#waiting.splice(0)) reject(error);
@@ -126,7 +137,7 @@ export class Feed {
     feeds.get(this.book.log)?.delete(this.book.name);
   }
 
-  /** Resolves when what is at `seqnum` has been fed; undefined when it has been already. */
+  /** Resolves when what is at `seqnum` has been fed or left out by a gap; undefined when it has been already. */
   reached(seqnum: SeqNum): Promise<void> | undefined {
     if (seqnum <= this.position) return undefined;
     if (this.fault !== undefined) return Promise.reject(this.fault);
@@ -146,17 +157,10 @@ export class Feed {
     else if (count > 0) this.#waiting.splice(0, count);
   }
 
-  /** `book.sync()`, and all below it fed. The position becomes that of the sync: the last record may lie far behind it. */
+  /** `book.sync()`: all below it has been fed then. The position becomes that of the sync, far behind the last record perhaps. */
   async sync(signal?: AbortSignal): Promise<void> {
     const tail = await this.book.sync({ signal });
-    const last = await this.book.readPrev({ upTo: tail - 1, head: true, signal }).catch(ifTrimmed);
-    if (last !== undefined) await this.reached(last.seqnum);
+    if (this.fault !== undefined) throw this.fault;
     this.position = Math.max(this.position, tail - 1);
   }
-}
-
-/** Nothing is left at or below that position. */
-function ifTrimmed(error: unknown): undefined {
-  if (error instanceof LogError && error.code === "LOG_TRIMMED") return undefined;
-  throw error;
 }

@@ -77,12 +77,10 @@ export class Replica<S, P> implements Keeper {
 
   async #open(): Promise<void> {
     const feed = this.#feed;
-    this.#pending = [];
     try {
-      const upTo = feed.position;
-      const versions = await this.#load(upTo, Math.min(upTo, feed.views.oldest ?? upTo));
-      if (this.#closed) return;
+      const versions = await this.#loaded();
       const pending = this.#pending;
+      if (versions === undefined || pending === undefined) return;
       this.#pending = undefined;
       const loaded = versions.at(-1)!.seqnum;
       this.#current = versions.pop()!;
@@ -94,6 +92,25 @@ export class Replica<S, P> implements Keeper {
       this.#opening = undefined;
       this.#pending = undefined;
       throw error;
+    }
+  }
+
+  /**
+   * The versions at the feed's position, with all that came since in `#pending`; undefined when it was closed meanwhile. What another
+   * process has trimmed or stored behind that position is caught up with.
+   */
+  async #loaded(): Promise<Version<S>[] | undefined> {
+    const feed = this.#feed;
+    for (;;) {
+      this.#pending = [];
+      const upTo = feed.position;
+      const versions = await this.#load(upTo, Math.min(upTo, feed.views.oldest ?? upTo));
+      if (this.#closed) return undefined;
+      const { seqnum, fault } = versions.at(-1)!;
+      if (!isTrimmed(fault) && seqnum <= feed.position) return versions;
+      await feed.sync();
+      if (this.#closed) return undefined;
+      if (feed.position === upTo) return versions;
     }
   }
 

@@ -3,46 +3,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openLog } from "../core/index.js";
-import type { Log, OpenOptions } from "../core/types.js";
+import type { Log } from "../core/types.js";
 import { conformance, type Subject } from "./conformance/index.js";
 import { Keeper } from "./remote/keeping.js";
-import { serve, type Served } from "./remote/serve.js";
-
-let names = 0;
-
-/** A log that a server has, in this process. */
-function served(url: () => { readonly url: string; readonly dispose: () => void }, options: OpenOptions): Subject {
-  const { url: place, dispose } = url();
-  let server: Served | undefined;
-  const open = (): Promise<Log> => openLog(server!.url, options);
-  return {
-    open: async () => {
-      server = await serve(place);
-      return open();
-    },
-    another: open,
-    reopen: async (log) => {
-      await log.close();
-      await server!.close();
-      server = await serve(place, server!.port);
-      return open();
-    },
-    dispose: async () => {
-      await server!.close();
-      dispose();
-    },
-  };
-}
-
-const inMemory = (): { url: string; dispose: () => void } => ({
-  url: `memory:served-${++names}`,
-  dispose: () => undefined,
-});
-
-function inFolder(): { url: string; dispose: () => void } {
-  const folder = mkdtempSync(join(tmpdir(), "boki-served-"));
-  return { url: `file:${folder}`, dispose: () => rmSync(folder, { recursive: true }) };
-}
+import { inFolder, inMemory, served } from "./remote/subject.js";
 
 conformance({ describe, it, name: "grpc: of memory:", subject: () => served(inMemory, {}) });
 conformance({ describe, it, name: "grpc: of file:", subject: () => served(inFolder, {}) });

@@ -250,6 +250,11 @@ export class RemoteLog implements Log, Speaker {
     return following.start();
   }
 
+  /** Resolves when the subscribers to a book know of all gaps. */
+  async resumed(book: string): Promise<void> {
+    for (const following of this.#followings) if (following.book === book) await following.resumed;
+  }
+
   opened(): void {
     // Subscriptions are calls, and asked again as such.
   }
@@ -434,6 +439,8 @@ class RemoteBook implements LogBook {
       { tail: { book: this.name, sync } },
       { signal: options?.signal, bounded: true },
     );
+    // Who subscribes must know of all below it too, and does but for gaps.
+    if (sync) await this.log.resumed(this.name);
     return tail!.tail!;
   }
 

@@ -9,18 +9,22 @@ import type { Reply, Request } from "./wire.js";
 
 export class Following implements Listener {
   readonly #calls: Calls;
-  readonly #book: string;
+  readonly book: string;
   readonly #subscriber: Subscriber;
   readonly #onEnd: (following: Following) => void;
   id = 0;
   /** The last position that is known; undefined before the first answer, and after a gap. */
   #position: SeqNum | undefined;
+  /** Records that came with or before the answer to the call: the subscriber hears first where they begin. */
+  #early: LogRecord[] | undefined = [];
   #isEnded = false;
+  /** Between the news of a gap and the new beginning: who waits for that. */
+  #gap: { readonly over: Promise<void>; readonly end: () => void } | undefined;
   #started: { resolve: (subscription: Subscription) => void; reject: (error: Error) => void } | undefined;
 
   constructor(calls: Calls, book: string, subscriber: Subscriber, onEnd: (following: Following) => void) {
     this.#calls = calls;
-    this.#book = book;
+    this.book = book;
     this.#subscriber = subscriber;
     this.#onEnd = onEnd;
   }
@@ -33,7 +37,8 @@ export class Following implements Listener {
   }
 
   request(): Request {
-    const book = this.#book;
+    const { book } = this;
+    this.#early = [];
     return { subscribe: this.#position === undefined ? { book } : { book, from: this.#position + 1 } };
   }
 
@@ -44,14 +49,23 @@ export class Following implements Listener {
     }
     const { position = 0, time = 0 } = subscribed ?? {};
     const isAgain = this.#position !== undefined;
+    const early = this.#early ?? [];
+    this.#early = undefined;
     this.#position ??= position;
     if (this.#started !== undefined) {
       this.#started.resolve({ position, time, stop: () => this.stop() });
       this.#started = undefined;
     } else if (!isAgain) this.#subscriber.gap?.({ position, time });
+    for (const record of early) this.record(record);
+    this.#endGap();
   }
 
   record(record: LogRecord): void {
+    if (this.#isEnded) return;
+    if (this.#early !== undefined) {
+      this.#early.push(record);
+      return;
+    }
     this.#position = record.seqnum;
     try {
       this.#subscriber.record(record);
@@ -61,6 +75,11 @@ export class Following implements Listener {
     }
   }
 
+  /** Resolves when the subscriber knows of the gap that there is; undefined where there is none. */
+  get resumed(): Promise<void> | undefined {
+    return this.#gap?.over;
+  }
+
   fail(error: Error): void {
     const isGap = error instanceof LogError && error.code === "LOG_TRIMMED" && this.#subscriber.gap !== undefined;
     if (!isGap || this.#isEnded) {
@@ -68,12 +87,23 @@ export class Following implements Listener {
       return;
     }
     this.#position = undefined;
+    if (this.#gap === undefined) {
+      let end!: () => void;
+      const over = new Promise<void>((resolve) => (end = resolve));
+      this.#gap = { over, end };
+    }
     this.id = this.#calls.add(this, false);
+  }
+
+  #endGap(): void {
+    this.#gap?.end();
+    this.#gap = undefined;
   }
 
   stop(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
+    this.#endGap();
     this.#calls.end(this.id);
     this.#onEnd(this);
   }
@@ -81,6 +111,7 @@ export class Following implements Listener {
   #end(error: Error): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
+    this.#endGap();
     this.#onEnd(this);
     if (this.#started !== undefined) this.#started.reject(error);
     else this.#subscriber.end(error);

@@ -2,7 +2,8 @@
  * One client's session, as the process serves it that has the log. It knows nothing of gRPC: frames come in, frames go out.
  *
  * V1  Appends go to the engine in the order they came in, under the numbers they came with; answers go out as they are decided.
- * V2  A record that a client subscribes to goes out before, or in the same frame as, the answer to the append that made it.
+ * V2  A record that a client subscribes to goes out before, or in the same frame as, the answer to the append that made it, and to
+ *     a sync behind it.
  * V3  What waits for the client is bounded: while it does not take its answers, nothing of what it says is looked at.
  *
  * Called by server.ts and link.ts; calls the engine, respond.ts and Feeding.
@@ -31,6 +32,7 @@ import {
   protocolVersion,
   type ReadRequest,
   type Reply,
+  type Response,
   type ServerFrame,
   type WireRecord,
 } from "./wire.js";
@@ -87,6 +89,8 @@ export class Serving {
   #isReading = true;
   isWritable = true;
   #writable: (() => void)[] = [];
+  /** Who waits until no subscription lags. */
+  #level: (() => void)[] = [];
   #flushing = false;
 
   #fed: Fed[] = [];
@@ -244,13 +248,20 @@ export class Serving {
     // Only what waits can be given up.
     const waits = call.readNext?.wait === true || call.tail?.sync === true || call.checkpoint !== undefined;
     const open = waits ? this.#opened(id, 0) : undefined;
-    respond(this.#log, (name) => this.#book(name), call, open?.stop.signal).then(
+    const responding = respond(this.#log, (name) => this.#book(name), call, open?.stop.signal);
+    (call.tail?.sync === true ? responding.then((response) => this.#behindFeedings(response)) : responding).then(
       (response) => {
         if (response.record?.record !== undefined) this.#told.gave(1);
         this.finish({ id, last: true, ...response });
       },
       (error: unknown) => this.finish({ id, last: true, fault: faultOf(error) }),
     );
+  }
+
+  /** Resolves when no subscription lags (V2). */
+  async #behindFeedings(response: Response): Promise<Response> {
+    while (this.#isLagging() && !this.#isEnded) await new Promise<void>((resolve) => this.#level.push(resolve));
+    return response;
   }
 
   async #read(id: number, request: ReadRequest): Promise<void> {
@@ -389,6 +400,7 @@ export class Serving {
 
   /** A subscription has all that there is: answers may go out again (V2). */
   caughtUp(): void {
+    for (const resolve of this.#level.splice(0)) resolve();
     if (this.#answers.length > 0) this.#flush();
   }
 
@@ -468,7 +480,7 @@ export class Serving {
       resume?.();
     }
     for (const feeding of this.#feedings.values()) feeding.stop();
-    for (const resolve of this.#writable.splice(0)) resolve();
+    for (const resolve of [...this.#writable.splice(0), ...this.#level.splice(0)]) resolve();
     this.#spans?.close();
   }
 }

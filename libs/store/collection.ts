@@ -262,11 +262,21 @@ export class Collection<T> implements TransactionalObjects<T> {
   async *#iterating<R>(read: (share: ObjectsShare<T>) => AsyncIterableIterator<R>): AsyncIterableIterator<R> {
     this.#handle.check();
     await this.#handle.openForReads();
-    const tx = new Transaction(this.#stored.feed);
-    try {
-      yield* read(this[join](tx));
-    } finally {
-      tx.end();
+    for (;;) {
+      const tx = new Transaction(this.#stored.feed);
+      let hasGiven = false;
+      try {
+        for await (const item of read(this[join](tx))) {
+          hasGiven = true;
+          yield item;
+        }
+        return;
+      } catch (error) {
+        if (hasGiven || !(error instanceof OutdatedError)) throw error;
+        await this.#stored.feed.sync();
+      } finally {
+        tx.end();
+      }
     }
   }
 }

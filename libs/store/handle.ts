@@ -76,19 +76,23 @@ export class Handle<T> {
   /** Opens what is needed to write: who changes an object in a collection with indexes needs its keys. */
   async openForWrites(): Promise<void> {
     const { stored } = this;
-    await this.openForReads();
-    await stored.definitions.open();
-    this.check();
-    if (this.indexes.size > 0) await this.openIndexes();
-    // The keys of a new collection cost nothing now; later all that has been written would be read for them.
-    else if (stored.definitions.current!.state.size > 0 || (await stored.isNew())) await stored.openKeys();
+    // Again where a gap has closed what was open, or an index was defined meanwhile.
+    do {
+      await this.openForReads();
+      await stored.openDefinitions();
+      this.check();
+      if (this.indexes.size > 0) await this.openIndexes();
+      // The keys of a new collection cost nothing now; later all that has been written would be read for them.
+      else if (stored.definitions.current!.state.size > 0 || (await stored.isNew())) await stored.openKeys();
+      this.check();
+    } while (!this.isOpen);
   }
 
   /** Opens the keys, and sees to it that the indexes which this handle declares exist and miss nothing. */
   async openIndexes(options: BuildOptions = {}): Promise<void> {
     const { stored } = this;
     await this.openForReads();
-    await stored.definitions.open();
+    await stored.openDefinitions();
     await stored.openKeys();
     this.check();
     if (!this.areIndexesWhole) await this.#build(options);

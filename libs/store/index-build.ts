@@ -53,6 +53,7 @@ export async function buildIndexes(
   onProgress: (progress: BuildProgress) => void,
 ): Promise<Built | undefined> {
   for (const index of names) await define(stored, index);
+  await stored.openKeys();
   const { seqnum: upTo, state } = stored.keys.current!;
   const missing = keysMissing(state, names);
   const unreadable = new Map<string, StoreError>();
@@ -79,8 +80,10 @@ const unreadableCodes: ReadonlySet<unknown> = new Set(["STORE_INVALID", "STORE_V
 
 /** One record says that an index exists; of two that say so at once, one is refused. */
 async function define(stored: StoredCollection, index: string): Promise<void> {
-  const { feed, name, definitions } = stored;
-  while (!definitions.current!.state.has(index)) {
+  const { feed, name } = stored;
+  for (;;) {
+    await stored.openDefinitions();
+    if (stored.definitions.current!.state.has(index)) return;
     const commit = new Commit();
     commit.parts.push(new IndexDefinition(name, index, false));
     commit.tag(definitionTag(name));

@@ -194,8 +194,8 @@ export class ObjectFold implements Fold<ObjectState, ObjectChange> {
     }
     version ??= { seqnum: 0, state: absent };
     const versions = [version];
-    // A stream is trimmed to what is in front of a whole value, or to a deletion.
-    if (trimPoint < upTo) versions.push((version = { seqnum: trimPoint, state: absent }));
+    // A stream is trimmed to what is in front of a whole value, or to a deletion: at the trim point itself it may have been there.
+    if (trimPoint < upTo) versions.push((version = { seqnum: trimPoint + 1, state: absent }));
     for (const { record, change } of steps.reverse()) {
       version = step(this, version, change, record, true);
       if (record.seqnum <= oldest) versions[0] = version;

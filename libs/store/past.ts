@@ -153,6 +153,7 @@ export class Past<T> {
     values.delete(key);
     if (before === undefined && !change.isWhole)
       before = (await fold.reader(feed.book, name, key)(record.seqnum - 1, record.seqnum - 1))[0];
+    if (isTrimmed(before?.fault)) throw before.fault;
     const version = step(fold, before ?? { seqnum: 0, state: absent }, change, record, true);
     values.set(key, version);
     if (values.size > watchedMax) values.delete(values.keys().next().value!);

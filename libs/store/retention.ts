@@ -61,7 +61,6 @@ export class Retention<T> {
   async #run(signal: AbortSignal): Promise<void> {
     const { stored } = this.#handle;
     await this.#handle.openForReads();
-    await stored.openKeys();
     const covered = await checkpointKeys(stored, signal);
     if (this.#retainMs === Infinity) return;
     const { clock } = stored.feed.book.log;
@@ -72,11 +71,12 @@ export class Retention<T> {
 
 /** Writes down the keys as they are; gives the position that is covered now, by this checkpoint or somebody else's. */
 async function checkpointKeys(stored: StoredCollection, signal: AbortSignal): Promise<SeqNum> {
-  const { feed, name, keys } = stored;
+  const { feed, name } = stored;
+  const last = await lastCheckpoint(feed.book, name);
+  await stored.openKeys();
   const view = feed.view();
   try {
-    const last = await lastCheckpoint(feed.book, name);
-    const { state, seqnum, fault } = keys.at(view.position);
+    const { state, seqnum, fault } = stored.keys.at(view.position);
     if (fault !== undefined) throw fault;
     // Nothing has come behind the last one.
     if (last !== undefined && last.covered >= seqnum) return last.covered;

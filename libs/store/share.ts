@@ -137,7 +137,7 @@ export class Share<T> implements ObjectsShare<T> {
     await this.#handle.openIndexes();
     await this.#settle();
     this.#looked.push(entryTag(name, index, entry), anyEntryTag(name, index));
-    const { state } = this.#kept(stored.keys.at(this.#view.position));
+    const { state } = this.#kept(await stored.keysAt(this.#view.position));
     const found = state.indexes.get(index);
     const keys = new Set(found === undefined ? [] : keysWith(found, entry));
     const unsure = new Set(found === undefined || found.missing > 0 ? missing(state, index) : []);
@@ -178,10 +178,9 @@ export class Share<T> implements ObjectsShare<T> {
     this.#checkHandles();
     const { stored } = this.#handle;
     await this.#handle.openForReads();
-    await stored.openKeys();
     await this.#settle();
     this.#looked.push(collectionTag(this.#handle.name));
-    const { state } = this.#kept(stored.keys.at(this.#view.position));
+    const { state } = this.#kept(await stored.keysAt(this.#view.position));
     const written = [...this.#drafts.values()]
       .filter((draft) => draft.changed)
       .map(({ key, value }) => ({ key, there: value !== undefined }));

@@ -81,6 +81,10 @@ export class StoredBook implements Follower {
     for (const part of storeParts(parts, place)) this.#collections.get(part.collection)?.apply(part, place);
   }
 
+  gap(): void {
+    for (const collection of this.#collections.values()) collection.reload();
+  }
+
   end(): void {
     for (const collection of this.#collections.values()) collection.close();
   }
@@ -101,8 +105,8 @@ export class StoredCollection {
   readonly book: StoredBook;
   readonly name: string;
   readonly fold: ObjectFold;
-  readonly definitions: DefinitionsReplica;
-  readonly keys: KeysReplica;
+  definitions: DefinitionsReplica;
+  keys: KeysReplica;
   /** Bytes of records that this process has seen of the collection since it last looked after its retention. */
   seenBytes = 0;
   readonly watchers = new Set<Watcher>();
@@ -112,8 +116,8 @@ export class StoredCollection {
     this.book = book;
     this.name = name;
     this.fold = new ObjectFold(book.values);
-    this.definitions = new Replica(book.feed, definitionsFold, (upTo, oldest) => this.#loadDefinitions(upTo, oldest));
-    this.keys = new Replica(book.feed, keysFold, (upTo, oldest) => this.#loadKeys(upTo, oldest));
+    this.definitions = this.#newDefinitions();
+    this.keys = this.#newKeys();
     this.#objects = new LRUCache({
       maxSize: cacheBytes,
       sizeCalculation: (object) => Math.min(cacheBytes, objectBytes(object)),
@@ -132,10 +136,39 @@ export class StoredCollection {
     return true;
   }
 
+  #newDefinitions(): DefinitionsReplica {
+    return new Replica(this.feed, definitionsFold, (upTo, oldest) => this.#loadDefinitions(upTo, oldest));
+  }
+
+  #newKeys(): KeysReplica {
+    return new Replica(this.feed, keysFold, (upTo, oldest) => this.#loadKeys(upTo, oldest));
+  }
+
+  /** Resolves when the definitions of indexes are open. */
+  async openDefinitions(): Promise<void> {
+    while (this.definitions.current === undefined) {
+      const { definitions } = this;
+      await definitions.open();
+      if (definitions === this.definitions) return;
+    }
+  }
+
+  /** Resolves when the keys are open. */
   async openKeys(): Promise<void> {
-    if (this.keys.current !== undefined) return;
-    await this.keys.open();
-    for (const watcher of this.watchers) watcher.keysOpened();
+    while (this.keys.current === undefined) {
+      const { keys } = this;
+      await keys.open();
+      // A gap has put others in their place.
+      if (keys !== this.keys) continue;
+      for (const watcher of this.watchers) watcher.keysOpened();
+      return;
+    }
+  }
+
+  /** The keys as they were at a view's position. */
+  async keysAt(position: SeqNum): Promise<Version<KeysState>> {
+    await this.openKeys();
+    return this.keys.at(position);
   }
 
   /** An object as it is now, if it is open. */
@@ -200,6 +233,19 @@ export class StoredCollection {
     this.#objects.clear();
     this.keys.close();
     this.definitions.close();
+  }
+
+  /**
+   * Closes all that is open: what is asked for next is read anew, for views older than that too, as far as the log still has it.
+   * Keys that were open are opened again, for those who look after them.
+   */
+  reload(): void {
+    const hadKeys = this.keys.current !== undefined;
+    this.close();
+    this.definitions = this.#newDefinitions();
+    this.keys = this.#newKeys();
+    // What cannot be opened now is opened by whoever needs it next.
+    if (hadKeys) this.openKeys().catch(() => undefined);
   }
 
   async #loadDefinitions(upTo: SeqNum, oldest: SeqNum): Promise<Version<ReadonlySet<string>>[]> {

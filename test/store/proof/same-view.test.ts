@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { openLog } from "../../../core/index.js";
 import { pick, randomSource } from "../../../core/testing/random.js";
 import { BokiStore, type Collection } from "../../../libs/index.js";
+import { serve } from "../../remote/serve.js";
 
 interface Item {
   readonly n: number;
@@ -54,12 +55,37 @@ async function lookAt(store: BokiStore, items: Collection<Item>): Promise<readon
   });
 }
 
+/** All changes of a, as history and as a watch show them. */
+async function storyOf(items: Collection<Item>): Promise<unknown> {
+  const history = [];
+  for await (const version of items.history("a")) history.push(version);
+  const watched = [];
+  for await (const { key, seqnum, time, value, cursor } of items.watch({ from: 0 })) {
+    if (key === "a") watched.push({ seqnum, time, value, cursor });
+    if (watched.length === history.length) break;
+  }
+  assert.deepEqual(
+    watched.map(({ cursor: _, ...version }) => version),
+    history,
+  );
+  return watched;
+}
+
 describe("K1 what is seen at a position", () => {
-  it("is the same for all handles, stores and sessions, and in the past", async function () {
-    this.timeout(30_000);
+  for (const isServed of [false, true]) {
+    const who = isServed ? "the owner of a log and the clients of its server" : "all handles, stores and sessions";
+    it(`is the same for ${who}, and in the past`, async function () {
+      this.timeout(30_000);
+      await everybodyLooks(isServed);
+    });
+  }
+
+  async function everybodyLooks(isServed: boolean): Promise<void> {
     const url = `memory:same-${process.pid}-${++names}`;
     const random = randomSource(Number(process.env["SEED"] ?? 7));
-    const logs = [await openLog(url), await openLog(url), await openLog(url)];
+    const server = isServed ? await serve(url) : undefined;
+    const elsewhere = server?.url ?? url;
+    const logs = [await openLog(url), await openLog(elsewhere), await openLog(elsewhere)];
     const [one, two, other, late] = [
       new BokiStore(logs[0]!.book("b")),
       new BokiStore(logs[0]!.book("b")),
@@ -103,9 +129,14 @@ describe("K1 what is seen at a position", () => {
         assert.deepEqual(past, values, `the past at ${position}`);
       }
     }
+    const [first, ...others] = await Promise.all(
+      [viewers[0]!, viewers[3]!, viewers[4]!].map(([, items]) => storyOf(items)),
+    );
+    for (const story of others) assert.deepEqual(story, first);
     await Promise.all([one, two, other, late].map((store) => store.close()));
     await Promise.all(logs.map((log) => log.close()));
-  });
+    await server?.close();
+  }
 
   it("is what a transaction has written, through whichever handle", async () => {
     await using log = await openLog("memory:");

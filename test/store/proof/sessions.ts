@@ -1,6 +1,6 @@
 /** Sessions that run random transactions on few objects at the same time, and write down what they did and saw. */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { openLog, type Log, type OpenOptions } from "../../../core/index.js";
+import { LogError, openLog, type Log, type OpenOptions } from "../../../core/index.js";
 import { BokiStore, StoreConflictError, StoreUniqueError, type Collection } from "../../../libs/index.js";
 import { decodeCommit } from "../../../libs/envelope.js";
 import { ObjectChange, storeParts } from "../../../libs/store/change.js";
@@ -9,13 +9,16 @@ import { changed, type Entry, type Ran, type Step, type Thing, type ThingChange 
 import { tapped, type Taps } from "./tapped-book.js";
 
 export interface SessionsOptions {
-  readonly url: string;
+  /** Of the log, as session number `i` opens it. */
+  readonly url: (i: number) => string;
   readonly open?: Omit<OpenOptions, "random"> | undefined;
   readonly sessions: number;
   readonly random: () => number;
   readonly deletes?: boolean | undefined;
   readonly retain?: "forever" | "0s" | undefined;
   readonly cacheBytes?: number | undefined;
+  /** Numbers of strands and ids of writes begin behind it: so that several processes have their own. */
+  readonly first?: number | undefined;
   /** Bytes that each value carries along. */
   readonly padding?: number | undefined;
   /** The last session declares no indexes, as an older version of a program. */
@@ -62,6 +65,11 @@ export class Sessions {
   constructor(options: SessionsOptions) {
     this.#options = options;
     this.#random = options.random;
+    this.#ids = this.#strands = options.first ?? 0;
+  }
+
+  get logs(): Log[] {
+    return this.#sessions.map(({ log }) => log);
   }
 
   get things(): Collection<Thing>[] {
@@ -71,7 +79,7 @@ export class Sessions {
   async open(): Promise<void> {
     const { url, open = {}, sessions, retain = "forever", cacheBytes, older = false } = this.#options;
     for (let i = 0; i < sessions; i++) {
-      const log = await openLog(url, open);
+      const log = await openLog(url(i), open);
       const store = new BokiStore(this.#book(log), { cacheBytes });
       const hasIndexes = !(older && i === sessions - 1);
       const indexes = {
@@ -175,13 +183,20 @@ export class Sessions {
   }
 
   async #snapshot({ store, things, hasIndexes }: Session, ran: Ran): Promise<void> {
-    await store.snapshot(async (at) => {
+    const looking = store.snapshot(async (at) => {
       ran.position = at.position;
       for (let left = 1 + this.#upTo(4); left > 0; left--) {
         if (this.#random() < 0.3) await turn();
         ran.steps.push(await perform(this.#read(hasIndexes), new InTransaction(at as never, things)));
       }
     });
+    try {
+      await looking;
+    } catch (error) {
+      // Others have trimmed what it looked at.
+      if (!(error instanceof LogError && error.code === "LOG_TRIMMED" && error.retryable)) throw error;
+      ran.status = "failed";
+    }
   }
 
   async #plain({ things, hasIndexes }: Session, ran: Ran): Promise<void> {
