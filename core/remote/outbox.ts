@@ -100,14 +100,19 @@ export class Outbox implements AppendSink, Speaker {
     if (next !== undefined) this.#cancelTimer = clock.setTimer(next.deadline - now, this.#expire, true);
   };
 
-  /** Resolves when all that was accepted is answered. */
+  /** Resolves when nobody waits for an answer. */
   drained(): Promise<void> {
-    if (this.waiting === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+    return new Promise((resolve) => {
+      this.#idle.push(resolve);
+      this.#settleIdle();
+    });
   }
 
   #settleIdle(): void {
-    if (this.waiting === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    if (this.#idle.length === 0) return;
+    // What was given up may be there without an answer for ever.
+    for (let i = this.#head; i < this.#appends.length; i++) if (this.#appends[i]!.state !== "settled") return;
+    for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   opened(): void {

@@ -21,7 +21,7 @@ describe("boki serve", function () {
   this.timeout(60_000);
   const folder = useFolder();
   const path = (name: string): string => join(folder.path, name);
-  let running: Started[] = [];
+  const running: Started[] = [];
   afterEach(async () => {
     for (const { child, ended } of running.splice(0)) {
       child.kill("SIGKILL");

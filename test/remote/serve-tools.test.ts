@@ -72,7 +72,7 @@ class Plain {
 
 describe("a server, for other languages and tools", () => {
   const { start } = useServer();
-  let clients: Plain[] = [];
+  const clients: Plain[] = [];
   afterEach(() => {
     for (const client of clients.splice(0)) client.close();
   });
@@ -176,6 +176,21 @@ describe("a server, for other languages and tools", () => {
     await assert.rejects(plain(server, "log.proto", "boki.log.v1.Log").call("Info", {}), {
       code: grpc.status.UNAUTHENTICATED,
     });
+  });
+
+  it("ends calls that wait when it shuts down, and says that they may come again", async () => {
+    const server = await start({ graceMs: 60_000 });
+    await server.log.book("b").append(Buffer.from("x"), { tags: ["t"] });
+    const log = plain(server, "log.proto", "boki.log.v1.Log");
+    const stream = log.stream("Read", { book: "b", follow: true });
+    const ended = new Promise<grpc.ServiceError>((resolve) => stream.on("error", resolve));
+    await new Promise((resolve) => stream.once("data", resolve));
+    const waited = log.call("ReadNext", { book: "b", from: 2, wait: true });
+    waited.catch(() => undefined);
+    await until("both wait", async () => (await server.log.stats()).readsWaiting === 2);
+    await server.close();
+    assert.equal((await ended).code, grpc.status.UNAVAILABLE);
+    await assert.rejects(waited, { code: grpc.status.UNAVAILABLE });
   });
 
   it("says whether it is healthy, also to those who have no token, and to those who watch", async () => {

@@ -40,9 +40,9 @@ export interface Running extends Served {
 
 /** Servers and clients of one test, closed at its end. */
 export function useServer(): {
-  start(options?: ServeOptions, openOptions?: OpenOptions & { readonly url?: string }): Promise<Running>;
+  readonly start: (options?: ServeOptions, openOptions?: OpenOptions & { readonly url?: string }) => Promise<Running>;
 } {
-  let ends: (() => Promise<void>)[] = [];
+  const ends: (() => Promise<void>)[] = [];
   afterEach(async () => {
     for (const end of ends.splice(0).reverse()) await end();
   });
