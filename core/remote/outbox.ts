@@ -104,7 +104,7 @@ export class Outbox implements AppendSink, Speaker {
     if (next !== undefined) this.#cancelTimer = clock.setTimer(next.deadline - now, this.#expire, true);
   };
 
-  /** Resolves when all that was accepted is answered, or given up. */
+  /** Resolves when nobody waits for an answer. */
   drained(): Promise<void> {
     return new Promise((resolve) => {
       this.#idle.push(resolve);
@@ -114,6 +114,7 @@ export class Outbox implements AppendSink, Speaker {
 
   #settleIdle(): void {
     if (this.#idle.length === 0) return;
+    // What was given up may be there without an answer for ever.
     for (let i = this.#head; i < this.#appends.length; i++) if (this.#appends[i]!.state !== "settled") return;
     for (const resolve of this.#idle.splice(0)) resolve();
   }

@@ -291,10 +291,12 @@ describe("boki serve", function () {
 
   it("writes JSON lines of its doings, none of them for a record", async () => {
     const server = await serve();
+    const closed = server.line("session closed");
     {
       await using log = await openLog(server.url);
       await log.book("b").appendAll(Array.from({ length: 50 }, () => record("x")));
     }
+    await closed;
     server.child.kill("SIGINT");
     const { code, stderr } = await server.ended;
     assert.equal(code, 0);

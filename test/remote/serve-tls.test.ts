@@ -1,5 +1,8 @@
 /** Where a server listens, and whom TLS lets in. */
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { LogError, openLog, type OpenOptions } from "../../core/index.js";
 import { serve, type ServeOptions } from "../../core/remote/serve/serve.js";
 import { until, useCertificates, useServer } from "./served.js";
@@ -180,6 +183,28 @@ describe("serve", () => {
     await one.book("b").append(Buffer.from("y"), { tags: ["t"] });
     await first.close();
     assert.equal((await first.log.book("b").readPrev())?.text(), "y");
+  });
+
+  it("close answers every append that is in the log, and takes no others", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "boki-close-"));
+    try {
+      const server = await start({ graceMs: 60_000 }, { url: `file:${folder}` });
+      const log = await server.client({ timeoutMs: 3000 });
+      let answered = 0;
+      const writer = async (): Promise<void> => {
+        for (;;) {
+          await log.book("b").append(Buffer.alloc(1000), { tags: ["t"] });
+          answered++;
+        }
+      };
+      for (let i = 0; i < 200; i++) writer().catch(() => undefined);
+      await until("they are under way", () => answered > 1000);
+      await server.close();
+      const { records } = await server.log.stats();
+      await until("all answers are here", () => answered === records);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it("close ends followers, waits and calls alone at once, and answers appends first", async () => {

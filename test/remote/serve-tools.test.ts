@@ -178,6 +178,21 @@ describe("a server, for other languages and tools", () => {
     });
   });
 
+  it("ends calls that wait when it shuts down, and says that they may come again", async () => {
+    const server = await start({ graceMs: 60_000 });
+    await server.log.book("b").append(Buffer.from("x"), { tags: ["t"] });
+    const log = plain(server, "log.proto", "boki.log.v1.Log");
+    const stream = log.stream("Read", { book: "b", follow: true });
+    const ended = new Promise<grpc.ServiceError>((resolve) => stream.on("error", resolve));
+    await new Promise((resolve) => stream.once("data", resolve));
+    const waited = log.call("ReadNext", { book: "b", from: 2, wait: true });
+    waited.catch(() => undefined);
+    await until("both wait", async () => (await server.log.stats()).readsWaiting === 2);
+    await server.close();
+    assert.equal((await ended).code, grpc.status.UNAVAILABLE);
+    await assert.rejects(waited, { code: grpc.status.UNAVAILABLE });
+  });
+
   it("says whether it is healthy, also to those who have no token, and to those who watch", async () => {
     const server = await start({ tokens: [], graceMs: 60_000 });
     const health = plain(server, "grpc/health.proto", "grpc.health.v1.Health");

@@ -40,7 +40,7 @@ export interface Running extends Served {
 
 /** Servers and clients of one test, closed at its end. */
 export function useServer(): {
-  start(options?: ServeOptions, openOptions?: OpenOptions & { readonly url?: string }): Promise<Running>;
+  readonly start: (options?: ServeOptions, openOptions?: OpenOptions & { readonly url?: string }) => Promise<Running>;
 } {
   const ends: (() => Promise<void>)[] = [];
   afterEach(async () => {
