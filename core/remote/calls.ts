@@ -74,18 +74,23 @@ export class Calls implements Speaker {
     this.#connection.schedule();
   }
 
-  /** A question with one answer. `bounded`: within the timeout; without, it may wait for ever. */
-  ask(request: Request, options: { readonly signal?: AbortSignal | undefined; bounded: boolean }): Promise<Response> {
+  /** A question with one answer, of which `take` makes the result. `bounded`: within the timeout; without, it may wait for ever. */
+  ask<T = Response>(
+    request: Request,
+    options: { readonly signal?: AbortSignal | undefined; bounded: boolean },
+    take = (response: Response): T => response as T,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       const { signal, bounded } = options;
-      const id = this.add({ request: () => request, hear: resolve, fail: reject }, bounded);
+      const hear = (reply: Reply): void => resolve(take(reply));
+      const id = this.add({ request: () => request, hear, fail: reject }, bounded);
       if (signal === undefined) return;
       const stop = onAbort(signal, () => {
         this.end(id);
         reject(abortedError(signal));
       });
       const asked = this.#asked.get(id)!.listener;
-      asked.hear = (reply) => (stop(), resolve(reply));
+      asked.hear = (reply) => (stop(), hear(reply));
       asked.fail = (error) => (stop(), reject(error));
     });
   }
