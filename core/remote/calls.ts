@@ -10,6 +10,7 @@ import type { Clock } from "../types.js";
 import type { Connection, Speaker } from "./connection.js";
 import { errorOf } from "./fault.js";
 import { timeoutError } from "./outbox.js";
+import { type Numbered, Ring } from "./ring.js";
 import type { Call, ClientFrame, Credit, Reply, Request, Response, ServerFrame } from "./wire.js";
 
 export interface Listener {
@@ -20,7 +21,7 @@ export interface Listener {
   fail(error: Error): void;
 }
 
-interface Asked {
+interface Asked extends Numbered {
   readonly listener: Listener;
   readonly deadline: number;
   isAgain: boolean;
@@ -30,12 +31,10 @@ export class Calls implements Speaker {
   readonly #connection: Connection;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
-  /** In the order of asking. */
-  readonly #asked = new Map<number, Asked>();
+  readonly #asked = new Ring<Asked>();
   #unsaid: number[] = [];
   #ended: number[] = [];
   #credits: Credit[] = [];
-  #id = 0;
   #cancelTimer: (() => void) | undefined;
 
   constructor(connection: Connection, clock: Clock, timeoutMs: number) {
@@ -52,14 +51,12 @@ export class Calls implements Speaker {
   add(listener: Listener, bounded: boolean): number {
     const { fault } = this.#connection;
     if (fault !== undefined) throw fault;
-    do this.#id = (this.#id + 1) >>> 0;
-    while (this.#asked.has(this.#id));
     const deadline = bounded ? this.#clock.monotonic() + this.#timeoutMs : Infinity;
-    this.#asked.set(this.#id, { listener, deadline, isAgain: false });
-    this.#unsaid.push(this.#id);
+    const id = this.#asked.add({ number: 0, listener, deadline, isAgain: false });
+    this.#unsaid.push(id);
     if (bounded) this.#cancelTimer ??= this.#clock.setTimer(this.#timeoutMs, this.#expire, true);
     this.#connection.schedule();
-    return this.#id;
+    return id;
   }
 
   /** Nobody waits for it any more. */
@@ -82,23 +79,20 @@ export class Calls implements Speaker {
   ): Promise<T> {
     return new Promise((resolve, reject) => {
       const { signal, bounded } = options;
-      const hear = (reply: Reply): void => resolve(take(reply));
-      const id = this.add({ request: () => request, hear, fail: reject }, bounded);
+      const question = new Question(request, take, resolve, reject);
+      const id = this.add(question, bounded);
       if (signal === undefined) return;
-      const stop = onAbort(signal, () => {
+      question.unlisten = onAbort(signal, () => {
         this.end(id);
         reject(abortedError(signal));
       });
-      const asked = this.#asked.get(id)!.listener;
-      asked.hear = (reply) => (stop(), hear(reply));
-      asked.fail = (error) => (stop(), reject(error));
     });
   }
 
   opened(): void {
     this.#ended = [];
     this.#credits = [];
-    this.#unsaid = [...this.#asked.keys()];
+    this.#unsaid = this.#asked.entries().map(([id]) => id);
   }
 
   speak(frame: ClientFrame): void {
@@ -144,7 +138,7 @@ export class Calls implements Speaker {
   readonly #expire = (): void => {
     this.#cancelTimer = undefined;
     const now = this.#clock.monotonic();
-    for (const [id, { listener, deadline }] of this.#asked) {
+    for (const [id, { listener, deadline }] of this.#asked.entries()) {
       if (deadline === Infinity) continue;
       if (deadline > now) {
         this.#cancelTimer = this.#clock.setTimer(deadline - now, this.#expire, true);
@@ -157,7 +151,42 @@ export class Calls implements Speaker {
 
   failed(error: LogError): void {
     this.#cancelTimer?.();
-    for (const id of [...this.#asked.keys()]) this.#fail(id, error);
+    for (const [id] of this.#asked.entries()) this.#fail(id, error);
+  }
+}
+
+class Question<T> implements Listener {
+  readonly #request: Request;
+  readonly #take: (response: Response) => T;
+  readonly #resolve: (result: T) => void;
+  readonly #reject: (error: Error) => void;
+  /** Ends the listening to a signal. */
+  unlisten: (() => void) | undefined;
+
+  constructor(
+    request: Request,
+    take: (response: Response) => T,
+    resolve: (result: T) => void,
+    reject: (error: Error) => void,
+  ) {
+    this.#request = request;
+    this.#take = take;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  request(): Request {
+    return this.#request;
+  }
+
+  hear(reply: Reply): void {
+    this.unlisten?.();
+    this.#resolve(this.#take(reply));
+  }
+
+  fail(error: Error): void {
+    this.unlisten?.();
+    this.#reject(error);
   }
 }
 
