@@ -54,10 +54,10 @@ module.exports = {
     ),
     never(
       "cli-sees-the-doors",
-      "cli sees the doors of core and libs",
+      "cli sees the doors of core and libs, and of the server",
       "^cli/",
       "^(core|libs|workloads|benchmarks)/",
-      "^(core|libs)/index\\.ts$",
+      "^(core|libs)/index\\.ts$|^core/remote/serve/serve\\.ts$",
     ),
     never("nobody-imports-cli", "the command line is run, not imported", "^(?!cli/)", "^cli/"),
     never("nobody-imports-test", "tests are imported by tests", "^(?!test/)", "^test/"),
@@ -82,13 +82,13 @@ module.exports = {
     never(
       "grpc-in-one-place",
       "gRPC is loaded with core/remote, and touched in few files there",
-      "^(?!core/remote/(grpc|server|index)\\.ts$|test/|benchmarks/)",
+      "^(?!core/remote/(grpc|server|share|index|serve/(serve|health|reflection|protocols))\\.ts$|test/|benchmarks/)",
       "node_modules/@grpc/",
     ),
     never(
       "protobufjs-in-one-place",
-      "protocol buffers are touched in wire.ts",
-      "^core/(?!remote/wire\\.ts$)|^libs/",
+      "protocol buffers are touched in wire.ts, and where the services for tools are",
+      "^core/(?!remote/(wire|serve/(protocols|describe))\\.ts$)|^libs/",
       "node_modules/protobufjs/",
     ),
     {
@@ -98,6 +98,25 @@ module.exports = {
       from: { path: "^(core/(?!remote/)|libs/)" },
       to: { path: "^core/remote/", dependencyTypesNot: ["dynamic-import", "type-only"] },
     },
+    never(
+      "serve-stands-above",
+      "boki/server uses core/remote; what does not serve knows nothing of it",
+      "^(core/(?!remote/serve/)|libs/)",
+      "^core/remote/serve/",
+    ),
+    {
+      name: "serve-is-loaded-late",
+      comment: "boki/server and what only it needs is loaded by the command that serves.",
+      severity: "error",
+      from: { path: "^cli/" },
+      to: { path: "^core/remote/|node_modules/pino/", dependencyTypesNot: ["dynamic-import", "type-only"] },
+    },
+    never(
+      "metrics-in-one-place",
+      "prom-client is loaded with boki/server",
+      "^(?!core/remote/serve/metrics\\.ts$)",
+      "node_modules/prom-client/",
+    ),
     { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
     {
       name: "no-orphans",
@@ -115,10 +134,14 @@ module.exports = {
     {
       name: "no-unused-modules",
       comment:
-        "All of core and libs can be reached from the door of the package, but boki/testing. Workers are loaded by url.",
+        "All of core and libs can be reached from the door of the package, but boki/server and boki/testing. Workers are loaded by url.",
       severity: "error",
       from: { path: "^libs/index\\.ts$" },
-      to: { path: "^(core|libs)/", pathNot: "-worker\\.ts$|^core/testing(/|\\.ts$)", reachable: false },
+      to: {
+        path: "^(core|libs)/",
+        pathNot: "-worker\\.ts$|^core/testing(/|\\.ts$)|^core/remote/serve/|^core/remote/observer\\.ts$",
+        reachable: false,
+      },
     },
     {
       name: "no-unused-commands",

@@ -10,6 +10,7 @@ import { importCommand } from "./import.js";
 import { readCommand } from "./read.js";
 import { repairCommand } from "./repair.js";
 import { restoreCommand } from "./restore.js";
+import { serveCommand } from "./serve.js";
 import { statCommand } from "./stat.js";
 import { tailCommand } from "./tail.js";
 import { trimCommand } from "./trim.js";
@@ -20,7 +21,9 @@ const { version } = JSON.parse(readFileSync(new URL("../../package.json", import
 };
 
 const boki = new Command("boki")
-  .description("Look into logs, and write to them. LOG is the folder of a log, such as ./data, or its url.")
+  .description(
+    "Look into logs, write to them, and serve them. LOG is the folder of a log, such as ./data, or its url (file:DIR, grpc://HOST:PORT).",
+  )
   .version(version, "-V, --version", "print the version")
   .helpOption("-h, --help", "print help")
   .helpCommand("help [command]", "print help for a command")
@@ -31,6 +34,7 @@ const commands = [
   readCommand(),
   tailCommand(),
   statCommand(),
+  serveCommand(),
   importCommand(),
   exportCommand(),
   trimCommand(),

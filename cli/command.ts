@@ -11,6 +11,7 @@ import { Command } from "commander";
 import { openLog, type Log } from "../core/index.js";
 import { exitCodeHelp, exitCodeOf, Interruption, messageOf, UsageError } from "./exit.js";
 import { Output } from "./output.js";
+import { isServer, serverOptions, serverHelp } from "./server-url.js";
 
 /** One run of a command. */
 export class Run {
@@ -19,12 +20,15 @@ export class Run {
   readonly out: Output;
   readonly #stop = new AbortController();
   #input: Readable | undefined;
+  /** What SIGHUP does, where it does not end the command. */
+  onHangUp: (() => void) | undefined;
 
   constructor() {
     this.signal = this.#stop.signal;
     this.out = new Output(this.#stop);
     for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
       process.on(name, () => {
+        if (name === "SIGHUP" && this.onHangUp !== undefined) return this.onHangUp();
         const interruption = new Interruption(name);
         // The second time somebody means it.
         if (this.signal.aborted) process.exit(interruption.exitCode);
@@ -52,7 +56,9 @@ export class Run {
 
   /** Opens a log. One that is not there is made only where the command is to begin one: a name may be mistyped. */
   async open(place: string, options: { readonly create?: boolean } = {}): Promise<Log> {
-    const log = await openLog(urlOf(place), { create: options.create === true, signal: this.signal });
+    const url = urlOf(place);
+    const where = isServer(url) ? serverOptions() : { create: options.create === true };
+    const log = await openLog(url, { ...where, signal: this.signal });
     if (log.recovered !== undefined) {
       const { bytes, position } = log.recovered;
       this.note(`${bytes} bytes torn by a crash, never acknowledged, were cut off; the log goes on at ${position}`);
@@ -71,19 +77,31 @@ export function urlOf(place: string): string {
   return place;
 }
 
+/** The folder of what the user gave as LOG, for work that a server does not do for others. */
+export function folderUrlOf(place: string, work: string): string {
+  const url = urlOf(place);
+  if (isServer(url))
+    throw new UsageError(
+      `${work} needs the folder of a log that nobody has open, not ${url}; run it on the server's machine, with the server stopped`,
+    );
+  return url;
+}
+
 /** A command with its arguments as written in its help, such as `"read <log>"`. */
 export function command(usage: string, summary: string, examples: readonly string[]): Command {
   const made = new Command(usage.split(" ")[0]);
   for (const argument of usage.split(" ").slice(1)) made.argument(argument, argumentHelp[argument] ?? "");
   const lines = examples.map((example) => `  ${example}`).join("\n");
+  const more = usage.includes("<log>") ? serverHelp : "";
   return made
     .summary(summary)
     .description(`${summary}.`)
-    .addHelpText("after", `\n${examples.length > 1 ? "Examples" : "Example"}:\n${lines}\n\n${exitCodeHelp}`);
+    .addHelpText("after", `\n${examples.length > 1 ? "Examples" : "Example"}:\n${lines}\n${more}\n${exitCodeHelp}`);
 }
 
 const argumentHelp: Readonly<Record<string, string>> = {
-  "<log>": "folder of the log, or its url (file:DIR)",
+  "<log>": "folder of the log, or its url (file:DIR, grpc://HOST:PORT)",
+  "<folder>": "folder of the log",
   "[file]": 'file; without it, or with "-", standard input or output',
   "<backup>": "folder of a backup",
   "<to>": "new or empty folder",

@@ -2,12 +2,12 @@
 import type { Command } from "commander";
 import { repair } from "../core/index.js";
 import { jsonOption } from "./arguments.js";
-import { action, command, type Run, urlOf } from "./command.js";
+import { action, command, folderUrlOf, type Run } from "./command.js";
 import { Refusal } from "./exit.js";
 import { progress } from "./progress.js";
 
 export function repairCommand(): Command {
-  return command("repair <log>", "Make a damaged log whole again from what can be read, and say what is lost", [
+  return command("repair <folder>", "Make a damaged log whole again from what can be read, and say what is lost", [
     "boki repair ./data",
   ])
     .addOption(jsonOption("what was kept and lost"))
@@ -20,7 +20,10 @@ export function repairCommand(): Command {
 
 async function repairLog(run: Run, place: string, { json }: { readonly json?: true }): Promise<void> {
   using bar = progress("repair");
-  const { kept, lost } = await repair(urlOf(place), { signal: run.signal, onProgress: (at) => bar.update(at) });
+  const { kept, lost } = await repair(folderUrlOf(place, "repair"), {
+    signal: run.signal,
+    onProgress: (at) => bar.update(at),
+  });
   bar.stop();
   if (json) await run.out.json({ kept, lost });
   else {

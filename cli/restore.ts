@@ -2,7 +2,7 @@
 import { type Command, Option } from "commander";
 import { restore, type SeqNum } from "../core/index.js";
 import { jsonOption, moment } from "./arguments.js";
-import { action, command, type Run } from "./command.js";
+import { action, command, folderUrlOf, type Run } from "./command.js";
 import { progress } from "./progress.js";
 
 interface Flags {
@@ -26,6 +26,8 @@ export function restoreCommand(): Command {
 }
 
 async function restoreBackup(run: Run, from: string, to: string, { at, json }: Flags): Promise<void> {
+  folderUrlOf(from, "restore");
+  folderUrlOf(to, "restore");
   using bar = progress("restore");
   const { records, id } = await restore(from, to, { at, signal: run.signal, onProgress: (at) => bar.update(at) });
   bar.stop();

@@ -24,7 +24,7 @@ export function tailCommand(): Command {
     .addOption(jsonOption("a record a line"))
     .addHelpText(
       "after",
-      "\nOne process owns a folder: while you follow, no other can open it. Following is for urls of a server.",
+      "\nOne process owns a folder: while you follow, no other can open it. Following is for the url of a server.",
     )
     .action(action(tail));
 }

@@ -1,10 +1,11 @@
 /** boki verify: reads all of a log and says what is damaged; changes nothing. */
 import type { Command } from "commander";
-import { verify } from "../core/index.js";
+import { type LongOptions, verify, type Verified } from "../core/index.js";
 import { jsonOption } from "./arguments.js";
 import { action, command, type Run, urlOf } from "./command.js";
 import { Refusal } from "./exit.js";
 import { progress } from "./progress.js";
+import { isServer } from "./server-url.js";
 
 export function verifyCommand(): Command {
   return command("verify <log>", "Read all of a log and say what is damaged; exit code 1 if anything is", [
@@ -16,7 +17,7 @@ export function verifyCommand(): Command {
 
 async function verifyLog(run: Run, place: string, { json }: { readonly json?: true }): Promise<void> {
   using bar = progress("verify");
-  const found = await verify(urlOf(place), { signal: run.signal, onProgress: (at) => bar.update(at) });
+  const found = await findingsOf(run, place, { signal: run.signal, onProgress: (at) => bar.update(at) });
   bar.stop();
   if (json) await run.out.json(found);
   else {
@@ -30,4 +31,11 @@ async function verifyLog(run: Run, place: string, { json }: { readonly json?: tr
   }
   if (!found.ok)
     throw new Refusal(json ? "" : "restore a backup with boki restore, or keep what is whole with boki repair");
+}
+
+async function findingsOf(run: Run, place: string, options: LongOptions): Promise<Verified> {
+  const url = urlOf(place);
+  if (!isServer(url)) return verify(url, options);
+  await using log = await run.open(url);
+  return await log.verify(options);
 }

@@ -104,6 +104,11 @@ export class Engine implements Sink {
     return this.state.applied;
   }
 
+  /** Why it takes no more appends. */
+  get fault(): LogError | undefined {
+    return this.#fault;
+  }
+
   // Appending
 
   append(append: Pending): void {

@@ -11,6 +11,7 @@ import type { Connection, Speaker } from "./connection.js";
 import { errorOf } from "./fault.js";
 import { timeoutError } from "./outbox.js";
 import { type Numbered, Ring } from "./ring.js";
+import { traceparent } from "./tracing.js";
 import type { Call, ClientFrame, Credit, Reply, Request, Response, ServerFrame } from "./wire.js";
 
 export interface Listener {
@@ -24,15 +25,27 @@ export interface Listener {
 interface Asked extends Numbered {
   readonly listener: Listener;
   readonly deadline: number;
+  readonly traceparent: string | undefined;
   isAgain: boolean;
 }
+
+interface AskOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly bounded: boolean;
+  /** Called each time it goes out. */
+  readonly onSaid?: () => void;
+}
+
+/** Calls in one frame, which may have long names. */
+const frameCalls = 4096;
 
 export class Calls implements Speaker {
   readonly #connection: Connection;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #asked = new Ring<Asked>();
-  #unsaid: number[] = [];
+  /** Those that the server has not heard. */
+  #unsaid = new Set<number>();
   #ended: number[] = [];
   #credits: Credit[] = [];
   #cancelTimer: (() => void) | undefined;
@@ -52,8 +65,8 @@ export class Calls implements Speaker {
     const { fault } = this.#connection;
     if (fault !== undefined) throw fault;
     const deadline = bounded ? this.#clock.monotonic() + this.#timeoutMs : Infinity;
-    const id = this.#asked.add({ number: 0, listener, deadline, isAgain: false });
-    this.#unsaid.push(id);
+    const id = this.#asked.add({ number: 0, listener, deadline, traceparent: traceparent(), isAgain: false });
+    this.#unsaid.add(id);
     if (bounded) this.#cancelTimer ??= this.#clock.setTimer(this.#timeoutMs, this.#expire, true);
     this.#connection.schedule();
     return id;
@@ -61,12 +74,14 @@ export class Calls implements Speaker {
 
   /** Nobody waits for it any more. */
   end(id: number): void {
-    if (!this.#asked.delete(id)) return;
+    if (!this.#asked.delete(id) || this.#unsaid.delete(id) || !this.#connection.isOpen) return;
     this.#ended.push(id);
     this.#connection.schedule();
   }
 
   credit(id: number, bytes: number): void {
+    // Else it is asked again, with all the credit that there is then.
+    if (!this.#connection.isOpen) return;
     this.#credits.push({ id, bytes });
     this.#connection.schedule();
   }
@@ -74,12 +89,11 @@ export class Calls implements Speaker {
   /** A question with one answer, of which `take` makes the result. `bounded`: within the timeout; without, it may wait for ever. */
   ask<T = Response>(
     request: Request,
-    options: { readonly signal?: AbortSignal | undefined; bounded: boolean },
+    { signal, bounded, onSaid }: AskOptions,
     take = (response: Response): T => response as T,
   ): Promise<T> {
     return new Promise((resolve, reject) => {
-      const { signal, bounded } = options;
-      const question = new Question(request, take, resolve, reject);
+      const question = new Question(request, onSaid, take, resolve, reject);
       const id = this.add(question, bounded);
       if (signal === undefined) return;
       question.unlisten = onAbort(signal, () => {
@@ -89,24 +103,41 @@ export class Calls implements Speaker {
     });
   }
 
+  /** A question that changes something: its errors say whether it may have done so (L7). */
+  async change(request: Request, signal: AbortSignal | undefined): Promise<void> {
+    let said = 0;
+    try {
+      await this.ask(request, { signal, bounded: true, onSaid: () => said++ });
+    } catch (error) {
+      if (!(error instanceof LogError)) throw error;
+      const { code, message, retryable, cause } = error;
+      // What was asked over another link may have been done, whatever is said of it now.
+      const outcome = said === 0 ? "none" : said === 1 ? (error.outcome ?? "unknown") : "unknown";
+      throw new LogError(code, message, { outcome, retryable, cause });
+    }
+  }
+
   opened(): void {
     this.#ended = [];
     this.#credits = [];
-    this.#unsaid = this.#asked.entries().map(([id]) => id);
+    this.#unsaid = new Set(this.#asked.entries().map(([id]) => id));
   }
 
   speak(frame: ClientFrame): void {
-    if (this.#unsaid.length > 0) {
-      const unsaid = this.#unsaid;
-      this.#unsaid = [];
+    if (this.#unsaid.size > 0) {
       const calls: Call[] = [];
-      for (const id of unsaid) {
-        const asked = this.#asked.get(id);
-        if (asked === undefined) continue;
+      for (const id of this.#unsaid) {
+        if (calls.length === frameCalls) {
+          this.#connection.schedule();
+          break;
+        }
+        this.#unsaid.delete(id);
+        const asked = this.#asked.get(id)!;
         const request = asked.listener.request(asked.isAgain);
         asked.isAgain = true;
-        if (request !== undefined) calls.push({ id, ...request });
-        else this.#fail(id, brokenError());
+        if (request === undefined) this.#fail(id, brokenError());
+        else if (asked.traceparent === undefined) calls.push({ id, ...request });
+        else calls.push({ id, traceparent: asked.traceparent, ...request });
       }
       if (calls.length > 0) frame.calls = calls;
     }
@@ -132,6 +163,7 @@ export class Calls implements Speaker {
   #fail(id: number, error: Error): void {
     const asked = this.#asked.get(id);
     this.#asked.delete(id);
+    this.#unsaid.delete(id);
     asked?.listener.fail(error);
   }
 
@@ -157,6 +189,7 @@ export class Calls implements Speaker {
 
 class Question<T> implements Listener {
   readonly #request: Request;
+  readonly #onSaid: (() => void) | undefined;
   readonly #take: (response: Response) => T;
   readonly #resolve: (result: T) => void;
   readonly #reject: (error: Error) => void;
@@ -165,17 +198,20 @@ class Question<T> implements Listener {
 
   constructor(
     request: Request,
+    onSaid: (() => void) | undefined,
     take: (response: Response) => T,
     resolve: (result: T) => void,
     reject: (error: Error) => void,
   ) {
     this.#request = request;
+    this.#onSaid = onSaid;
     this.#take = take;
     this.#resolve = resolve;
     this.#reject = reject;
   }
 
   request(): Request {
+    this.#onSaid?.();
     return this.#request;
   }
 

@@ -10,6 +10,8 @@ export interface Rights {
   readonly name: string;
   /** Throws `LOG_FORBIDDEN`, or `LOG_UNAUTHENTICATED` once they have expired. Without a book: for the log. */
   check(right: Right, book?: string): void;
+  /** Aborted with a LogError when they end, for all that goes on under them. */
+  readonly ended?: AbortSignal | undefined;
 }
 
 /** Of those who are the owner anyway, as another process of one user is. */
@@ -18,7 +20,7 @@ export const allRights: Rights = { name: "anybody", check: () => undefined };
 export function forbiddenError(name: string, right: Right, book: string | undefined): LogError {
   return new LogError(
     "LOG_FORBIDDEN",
-    `${name} has no right to ${right}${book === undefined ? " this log" : ` in book ${JSON.stringify(book)}`}; the server's token file says who has which`,
+    `${name} has no right to ${right}${book === undefined ? " the log" : ` in book ${JSON.stringify(book)}`}; the server's token file says who has which`,
     { outcome: right === "append" || right === "trim" ? "none" : undefined },
   );
 }

@@ -17,12 +17,12 @@ export class Ring<T extends Numbered> {
     return this.#size;
   }
 
-  /** Takes it in; gives its id: 32 bits, which nothing else here has. */
+  /** Takes it in; gives its id: 32 bits, not 0, which nothing else here has. */
   add(item: T): number {
     if (2 * this.#size >= this.#slots.length) this.#grow();
     const mask = this.#slots.length - 1;
     do this.#number++;
-    while (this.#slots[this.#number & mask] !== undefined);
+    while (this.#number >>> 0 === 0 || this.#slots[this.#number & mask] !== undefined);
     item.number = this.#number;
     this.#slots[this.#number & mask] = item;
     this.#size++;

@@ -2,17 +2,21 @@
  * A log served to other processes: gRPC on ports and sockets, a Serving for each session, and every call of the protocol alone.
  */
 import grpc from "@grpc/grpc-js";
+import { onAbort } from "../abort.js";
 import { LogError } from "../errors.js";
 import type { Session } from "../log.js";
 import { faultOf } from "./fault.js";
 import { channelOptions, statusOf } from "./grpc.js";
 import { append, respond, respondLong, rightOf, welcome, wireRecord } from "./respond.js";
-import type { Rights } from "./rights.js";
-import { Serving } from "./serving.js";
+import { type Client, nobody, type Observer, type Told } from "./observer.js";
+import { allRights, type Rights } from "./rights.js";
+import { type Outlet, Serving } from "./serving.js";
+import { servedAlone } from "./tracing.js";
 import {
   type AppendRequest,
   type ClientFrame,
   clientFrames,
+  type Fault,
   form,
   methods,
   type ReadNextRequest,
@@ -39,13 +43,17 @@ type Answered = (error: grpc.ServiceError | null, reply?: object) => void;
 export class LogServer {
   readonly #log: Session;
   readonly #authenticate: Authenticate;
+  readonly #observer: Observer;
   readonly #server = new grpc.Server(channelOptions);
-  readonly #sessions = new Set<{ readonly end: () => void }>();
+  readonly #sessions = new Map<Serving, Client>();
+  /** Aborted with an error when the calls end that are not in a session. */
+  readonly #ending = new AbortController();
 
-  constructor(log: Session, authenticate: Authenticate) {
+  constructor(log: Session, authenticate: Authenticate, observer: Observer = nobody) {
     this.#log = log;
     this.#authenticate = authenticate;
-    this.#server.addService(definition(), this.#handlers());
+    this.#observer = observer;
+    this.#server.addService(definition(observer), this.#handlers());
   }
 
   /** The server of gRPC, for what else it shall serve. */
@@ -53,8 +61,9 @@ export class LogServer {
     return this.#server;
   }
 
-  get sessions(): number {
-    return this.#sessions.size;
+  /** Those who have a session, in the order in which they came. */
+  get clients(): Client[] {
+    return [...this.#sessions.values()];
   }
 
   /** Listens at "HOST:PORT"; gives the port. */
@@ -67,12 +76,16 @@ export class LogServer {
     });
   }
 
-  /** Takes no new calls, answers what was accepted, ends the sessions, and what is left of them after `graceMs`. */
+  /** Takes nothing more, answers what was accepted, ends sessions and calls; after `graceMs`, whatever is left. */
   async close(graceMs: number): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
-    await this.#log.engine.drained();
-    for (const session of this.#sessions) session.end();
     const force = setTimeout(() => this.#server.forceShutdown(), graceMs);
+    for (const serving of this.#sessions.keys()) serving.finishUp();
+    // Others in this process may keep the log busy.
+    await Promise.race([this.#log.engine.drained(), closed]);
+    const error = new LogError("LOG_UNAVAILABLE", "the server shuts down; connect again", { retryable: true });
+    for (const serving of this.#sessions.keys()) serving.end(error);
+    this.#ending.abort(error);
     await closed;
     clearTimeout(force);
   }
@@ -81,9 +94,11 @@ export class LogServer {
     const unary =
       (requestOf: (message: object) => Request, replyOf: (response: Response) => object | undefined) =>
       (call: Unary, answered: Answered): void => {
-        this.#alone(call, requestOf(call.request), (request, signal) =>
-          respond(this.#log, (name) => this.#log.book(name), request, signal).then(replyOf),
-        ).then((reply) => answered(null, reply ?? {}), answered);
+        this.#alone(call, requestOf(call.request), async (request, signal, told) => {
+          const response = await respond(this.#log, (name) => this.#log.book(name), request, signal);
+          if (response.record?.record !== undefined) told.gave(1);
+          return replyOf(response);
+        }).then((reply) => answered(null, reply ?? {}), answered);
       };
     return {
       Session: (call: Bidi) => this.#session(call),
@@ -92,7 +107,7 @@ export class LogServer {
           this.#rights(call);
           answered(null, welcome(this.#log));
         } catch (error) {
-          answered(statusOf(faultOf(error)));
+          answered(this.#statusOf(error, this.#told(call)));
         }
       },
       Append: (call: Unary, answered: Answered) => {
@@ -132,8 +147,8 @@ export class LogServer {
         ({ checkpointed }) => checkpointed,
       ),
       Read: (call: Streaming) =>
-        void this.#stream(call, { read: call.request as ReadRequest }, (request, signal) =>
-          this.#read(call, request.read!, signal),
+        void this.#stream(call, { read: call.request as ReadRequest }, (request, signal, told) =>
+          this.#read(call, request.read!, signal, told),
         ),
       Verify: (call: Streaming) =>
         void this.#stream(call, { verify: call.request }, (request, signal) => this.#long(call, request, signal)),
@@ -150,33 +165,51 @@ export class LogServer {
     return this.#authenticate(token);
   }
 
+  #client(call: Unary | Streaming | Bidi, rights: Rights | undefined): Client {
+    // A token says who somebody is; where there is none, his certificate does.
+    const hasToken = rights !== undefined && rights !== allRights;
+    const subject = hasToken ? undefined : call.getAuthContext()?.sslPeerCertificate?.subject;
+    const name = subject?.CN?.toString() ?? rights?.name ?? "somebody";
+    return { name, peer: call.getPeer(), since: this.#log.clock.now() };
+  }
+
+  #told(call: Unary | Streaming | Bidi, rights?: Rights): Told {
+    return this.#observer.of(this.#client(call, rights));
+  }
+
+  #statusOf(error: unknown, told: Told): grpc.ServiceError {
+    const fault = faultOf(error);
+    told.fault(fault);
+    return statusOf(fault);
+  }
+
   #session(call: Bidi): void {
     let rights: Rights;
     try {
       rights = this.#rights(call);
     } catch (error) {
-      call.emit("error", statusOf(faultOf(error)));
+      call.emit("error", this.#statusOf(error, this.#told(call)));
       return;
     }
-    const serving = new Serving(this.#log, rights, {
+    const client = this.#client(call, rights);
+    let why: Fault | undefined;
+    const outlet: Outlet = {
       send: (frame) => call.write(frame),
       setReading: (isReading) => (isReading ? call.resume() : call.pause()),
       end: (fault) => {
+        why = fault;
         call.emit("error", statusOf(fault));
       },
-    });
-    const session = {
-      end: () => {
-        call.emit(
-          "error",
-          statusOf(faultOf(new LogError("LOG_UNAVAILABLE", "the server shuts down", { retryable: true }))),
-        );
-      },
     };
-    this.#sessions.add(session);
+    const serving = new Serving(this.#log, rights, outlet, this.#observer.of(client));
+    this.#sessions.set(serving, client);
+    this.#observer.opened(client);
+    const stop = onAbort(rights.ended, () => serving.end(rights.ended!.reason as LogError));
     const over = (): void => {
-      this.#sessions.delete(session);
+      if (!this.#sessions.delete(serving)) return;
+      stop();
       serving.close();
+      this.#observer.closed(client, why);
     };
     call.on("data", (frame: ClientFrame) => serving.frame(frame));
     call.on("drain", () => serving.drain());
@@ -189,35 +222,51 @@ export class LogServer {
     call.on("error", over);
   }
 
-  /** A call alone: its rights, its end when the client gives up, and faults as statuses. */
+  /** A call alone: its rights, its end when the client gives up or may not go on, and faults as statuses. */
   async #alone<T>(
     call: Unary | Streaming,
     request: Request,
-    work: (request: Request, signal: AbortSignal) => Promise<T>,
+    work: (request: Request, signal: AbortSignal, told: Told) => Promise<T>,
   ): Promise<T> {
     const stop = new AbortController();
     call.on("cancelled", () => stop.abort());
+    let told: Told | undefined;
     try {
-      this.#rights(call).check(...rightOf(request));
-      return await work(request, stop.signal);
+      const rights = this.#rights(call);
+      told = this.#told(call, rights);
+      rights.check(...rightOf(request));
+      const signals = [stop.signal, this.#ending.signal];
+      if (rights.ended !== undefined) signals.push(rights.ended);
+      const either = AbortSignal.any(signals);
+      const caller = told;
+      return await servedAlone(traceparentOf(call), request, () => work(request, either, caller));
     } catch (error) {
-      throw statusOf(faultOf(error));
+      const ended = error instanceof LogError && error.code === "LOG_ABORTED" && error.cause instanceof LogError;
+      throw this.#statusOf(ended ? error.cause : error, told ?? this.#told(call));
     }
   }
 
   async #append(call: Unary, request: AppendRequest): Promise<object> {
+    const { clock } = this.#log;
+    const at = clock.monotonic();
+    let told: Told | undefined;
     try {
-      this.#rights(call).check("append", request.book);
-      return await append(this.#log, request);
+      const rights = this.#rights(call);
+      told = this.#told(call, rights);
+      rights.check("append", request.book);
+      const reply = await servedAlone(traceparentOf(call), { append: request }, () => append(this.#log, request));
+      told.appended(reply.accepted === undefined ? "refused" : "accepted", clock.monotonic() - at);
+      return reply;
     } catch (error) {
-      throw statusOf(faultOf(error));
+      told?.appended("failed", clock.monotonic() - at);
+      throw this.#statusOf(error, told ?? this.#told(call));
     }
   }
 
   async #stream(
     call: Streaming,
     request: Request,
-    work: (request: Request, signal: AbortSignal) => Promise<void>,
+    work: (request: Request, signal: AbortSignal, told: Told) => Promise<void>,
   ): Promise<void> {
     try {
       await this.#alone(call, request, work);
@@ -227,12 +276,13 @@ export class LogServer {
     }
   }
 
-  async #read(call: Streaming, request: ReadRequest, signal: AbortSignal): Promise<void> {
+  async #read(call: Streaming, request: ReadRequest, signal: AbortSignal, told: Told): Promise<void> {
     const { book, tag, from, to, reverse, follow, head } = request;
     const records = this.#log
       .book(book)
       .read({ tag: tag || undefined, from, to, reverse, follow, head, signal } as object);
     for await (const record of records) {
+      told.gave(1);
       if (!call.write(wireRecord(record))) await drained(call, signal);
     }
   }
@@ -244,6 +294,11 @@ export class LogServer {
     });
     call.write(reply);
   }
+}
+
+/** As instrumented clients send it. */
+function traceparentOf({ metadata }: Unary | Streaming): unknown {
+  return metadata.get("traceparent")[0];
 }
 
 function drained(call: Streaming, signal: AbortSignal): Promise<void> {
@@ -259,7 +314,7 @@ function drained(call: Streaming, signal: AbortSignal): Promise<void> {
 }
 
 /** The service as gRPC wants it. */
-function definition(): grpc.ServiceDefinition {
+function definition(observer: Observer): grpc.ServiceDefinition {
   return Object.fromEntries(
     methods().map(({ name, requestType, responseType, requestStream = false, responseStream = false }) => {
       const isSession = name === "Session";
@@ -272,8 +327,15 @@ function definition(): grpc.ServiceDefinition {
           requestStream,
           responseStream,
           requestSerialize: request.encode,
-          requestDeserialize: request.decode,
-          responseSerialize: response.encode,
+          requestDeserialize: (bytes: Buffer) => {
+            observer.received(bytes.length);
+            return request.decode(bytes);
+          },
+          responseSerialize: (message: object) => {
+            const bytes = response.encode(message);
+            observer.sent(bytes.length);
+            return bytes;
+          },
           responseDeserialize: response.decode,
         },
       ];

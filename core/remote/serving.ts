@@ -1,7 +1,7 @@
 /**
  * One client's session, as the process serves it that has the log. It knows nothing of gRPC: frames come in, frames go out.
  *
- * V1  Appends go to the engine in the order they came in, under the numbers they came with; answers go out in that order.
+ * V1  Appends go to the engine in the order they came in, under the numbers they came with; answers go out as they are decided.
  * V2  A record that a client subscribes to goes out before, or in the same frame as, the answer to the append that made it.
  * V3  What waits for the client is bounded: while it does not take its answers, nothing of what it says is looked at.
  *
@@ -18,7 +18,9 @@ import { checkSeen } from "../session-id.js";
 import { faultOf } from "./fault.js";
 import { Feeding } from "./feeding.js";
 import { respond, respondLong, rightOf, welcome, wireRecord } from "./respond.js";
+import { type Outcome, type Told, untold } from "./observer.js";
 import type { Rights } from "./rights.js";
+import { servedSpans } from "./tracing.js";
 import {
   type Answer,
   type Call,
@@ -41,6 +43,7 @@ const outBytes = 1 << 20;
 const recordOverhead = 64;
 /** Calls without an answer. */
 const callsMax = 65_536;
+/** Books of which a client hears how far trims reach. */
 const booksMax = 65_536;
 
 /** The way to the client. */
@@ -66,15 +69,20 @@ export class Serving {
   readonly #log: Session;
   readonly #rights: Rights;
   readonly #outlet: Outlet;
+  readonly #told: Told;
   readonly #books = new Map<string, Book>();
   readonly #open = new Map<number, Open>();
   readonly #feedings = new Map<number, Feeding>();
+  /** Those whose reach was not told yet, and those of which none will be told. */
+  #newBooks: [string, Book][] = [];
+  readonly #forgotten: string[] = [];
   readonly #reaches = new Map<string, SeqNum>();
   #trimsSeen = 0;
   /** Reads with a reply that is not sent yet. */
   readonly #giving: Open[] = [];
   #calls = 0;
   #isGreeted = false;
+  #isFinishing = false;
   #isEnded = false;
   #isReading = true;
   isWritable = true;
@@ -86,20 +94,24 @@ export class Serving {
   #answers: Answer[] = [];
   #replies: Reply[] = [];
 
+  readonly #spans = servedSpans();
   #appendBytes = 0;
+  /** When the frame came that is looked at, ms. */
+  #frameAt = 0;
   #writer: Writer | undefined;
   /** The book that an append of this frame was allowed last. */
   #allowed: Buffer | undefined;
 
-  constructor(log: Session, rights: Rights, outlet: Outlet) {
+  constructor(log: Session, rights: Rights, outlet: Outlet, told: Told = untold) {
     this.#log = log;
     this.#rights = rights;
     this.#outlet = outlet;
+    this.#told = told;
   }
 
   /** What the client says. */
   frame(frame: ClientFrame): void {
-    if (this.#isEnded) return;
+    if (this.#isEnded || this.#isFinishing) return;
     try {
       this.#take(frame);
     } catch (error) {
@@ -107,12 +119,15 @@ export class Serving {
     }
   }
 
-  #take({ hello, appends, calls, ended, credits }: ClientFrame): void {
+  #take({ hello, appends, calls, ended, credits, traces }: ClientFrame): void {
     if (!this.#isGreeted) this.#greet(hello);
+    this.#spans?.traces(traces);
     this.#allowed = undefined;
+    this.#frameAt = this.#log.clock.monotonic();
     if (appends !== undefined && appends.length > 0)
       forEachEntry(Buffer.from(appends.buffer, appends.byteOffset, appends.length), (entry) => this.#append(entry));
     if (calls !== undefined) for (const call of calls) this.#call(call);
+    if (ended !== undefined) for (const id of ended) this.#endCall(id);
     if (credits !== undefined) {
       for (const { id, bytes } of credits) {
         const open = this.#open.get(id);
@@ -121,7 +136,6 @@ export class Serving {
         open.resume?.();
       }
     }
-    if (ended !== undefined) for (const id of ended) this.#endCall(id);
   }
 
   #greet(hello: Hello | undefined): void {
@@ -141,7 +155,22 @@ export class Serving {
   /** Ends the session because of what the client said. */
   #refuse(error: unknown): void {
     const fault = error instanceof ProtocolError ? { code: "LOG_PROTOCOL", message: error.message } : faultOf(error);
+    this.#told.fault(fault);
     this.#outlet.end(fault);
+    this.close();
+  }
+
+  /** Takes nothing more; what was accepted is still answered. */
+  finishUp(): void {
+    this.#isFinishing = true;
+    this.#outlet.setReading(false);
+  }
+
+  /** Ends the session with a fault, behind the answers that there are. */
+  end(error: LogError): void {
+    if (this.#isEnded) return;
+    this.#send();
+    this.#outlet.end(faultOf(error));
     this.close();
   }
 
@@ -151,10 +180,11 @@ export class Serving {
     const id = readNumber(entry, 16);
     if (this.#writer?.id !== id) this.#writer = new Writer(this, id);
     const writer = this.#writer;
-    const append = new Forwarded(entry, writer);
+    const append = new Received(entry, writer, this.#frameAt);
     this.#appendBytes += entry.length;
+    this.#spans?.append(bookOf(entry), id, append.n);
     if (writer.fault !== undefined) {
-      writer.failed(append, writer.fault);
+      writer.refuse(append, writer.fault);
       return;
     }
     try {
@@ -162,10 +192,12 @@ export class Serving {
       // A trim moves the horizon by the time of this log.
       if (entry[0] === trimKind) writeHorizon(entry, entry.length, this.#log.engine.state.horizon);
     } catch (error) {
-      writer.failed(append, error as LogError);
+      // It was not given to the log.
+      writer.refuse(append, asRefusal(error as LogError));
       return;
     }
     if (this.#appendBytes > appendBytes) this.#setReading();
+    writer.given++;
     this.#log.engine.append(append);
   }
 
@@ -177,9 +209,12 @@ export class Serving {
     if (!isTrim) this.#allowed = book;
   }
 
-  /** What became of an append of so many bytes. An answer that goes on from the last one is one with it. */
-  answer(answer: Answer, bytes: number): void {
-    this.#appendBytes -= bytes;
+  /** What became of an append. An answer that goes on from the last one is one with it. */
+  answer(answer: Answer, { size, at }: Received, outcome: Outcome): void {
+    this.#told.appended(outcome, this.#log.clock.monotonic() - at);
+    if (answer.fault !== undefined) this.#told.fault(answer.fault);
+    this.#appendBytes -= size;
+    this.#spans?.answered(answer);
     if (!this.#isReading) this.#setReading();
     const last = this.#answers.at(-1);
     if (last !== undefined && follows(last, answer)) last.count++;
@@ -192,6 +227,7 @@ export class Serving {
   #call(call: Call): void {
     if (++this.#calls > callsMax) throw new ProtocolError(`there are more than ${callsMax} calls without an answer`);
     const { id } = call;
+    this.#spans?.call(call);
     try {
       this.#rights.check(...rightOf(call));
       if (call.read !== undefined) void this.#read(id, call.read);
@@ -209,7 +245,10 @@ export class Serving {
     const waits = call.readNext?.wait === true || call.tail?.sync === true || call.checkpoint !== undefined;
     const open = waits ? this.#opened(id, 0) : undefined;
     respond(this.#log, (name) => this.#book(name), call, open?.stop.signal).then(
-      (response) => this.finish({ id, last: true, ...response }),
+      (response) => {
+        if (response.record?.record !== undefined) this.#told.gave(1);
+        this.finish({ id, last: true, ...response });
+      },
       (error: unknown) => this.finish({ id, last: true, fault: faultOf(error) }),
     );
   }
@@ -242,6 +281,7 @@ export class Serving {
 
   #give(id: number, open: Open, record: RecordHead): void {
     const wire = wireRecord(record);
+    this.#told.gave(1);
     open.credit -= recordOverhead + (wire.data?.length ?? 0);
     if (open.reply !== undefined) {
       open.reply.records.records.push(wire);
@@ -292,12 +332,19 @@ export class Serving {
   #book(name: string): Book {
     let book = this.#books.get(name);
     if (book === undefined) {
-      if (this.#books.size >= booksMax) throw new ProtocolError(`there are more than ${booksMax} books in one session`);
+      if (this.#books.size === booksMax) this.#forgetBook();
       this.#books.set(name, (book = this.#log.book(name) as Book));
-      // Tell how far its trims reach.
-      this.#trimsSeen = -1;
+      this.#newBooks.push([name, book]);
     }
     return book;
+  }
+
+  /** The client keeps nothing of it: all that there is may be trimmed, as far as it hears. */
+  #forgetBook(): void {
+    const [oldest] = this.#books.keys();
+    this.#books.delete(oldest!);
+    this.#reaches.delete(oldest!);
+    this.#forgotten.push(oldest!);
   }
 
   // Answers
@@ -309,13 +356,16 @@ export class Serving {
 
   /** The last reply to a call. */
   finish(reply: Reply): void {
+    if (reply.fault !== undefined) this.#told.fault(reply.fault);
     this.#calls--;
     this.#open.delete(reply.id);
     this.#feedings.delete(reply.id);
+    this.#spans?.replied(reply);
     this.reply(reply);
   }
 
   feed(fed: Fed, bytes: number): void {
+    this.#told.gave(1);
     this.#fed.push(fed);
     this.#fedBytes += recordOverhead + bytes;
     this.#flush();
@@ -368,15 +418,19 @@ export class Serving {
     }
     if (frame.fed === undefined && frame.answers === undefined && frame.replies === undefined) return;
     const { trimsSeen } = this.#log.engine.state;
-    if (trimsSeen !== this.#trimsSeen) this.#tellReaches(frame);
+    const told = trimsSeen === this.#trimsSeen ? this.#newBooks : this.#books;
     this.#trimsSeen = trimsSeen;
+    this.#tellReaches(frame, told);
+    this.#newBooks = [];
     if (this.#outlet.send(frame)) return;
     this.isWritable = false;
     this.#setReading();
   };
 
-  #tellReaches(frame: ServerFrame): void {
-    for (const [name, book] of this.#books) {
+  #tellReaches(frame: ServerFrame, books: Iterable<[string, Book]>): void {
+    const { applied } = this.#log.engine;
+    for (const book of this.#forgotten.splice(0)) (frame.reaches ??= []).push({ book, position: applied });
+    for (const [name, book] of books) {
       const position = book.trimReach;
       if (position === (this.#reaches.get(name) ?? 0)) continue;
       this.#reaches.set(name, position);
@@ -399,7 +453,7 @@ export class Serving {
   }
 
   #setReading(): void {
-    const isReading = this.isWritable && this.#appendBytes <= appendBytes;
+    const isReading = !this.#isFinishing && this.isWritable && this.#appendBytes <= appendBytes;
     if (isReading === this.#isReading) return;
     this.#isReading = isReading;
     this.#outlet.setReading(isReading);
@@ -415,6 +469,7 @@ export class Serving {
     }
     for (const feeding of this.#feedings.values()) feeding.stop();
     for (const resolve of this.#writable.splice(0)) resolve();
+    this.#spans?.close();
   }
 }
 
@@ -424,27 +479,66 @@ class Writer implements Origin {
   readonly id: number;
   /** Once one of its appends has failed, so do all behind it (L1): with this. */
   fault: LogError | undefined;
+  /** Appends that the log has not answered yet. */
+  given = 0;
+  /** Refused behind those: answered when they are (V1). */
+  #refused: { readonly append: Received; readonly error: LogError }[] = [];
 
   constructor(serving: Serving, id: number) {
     this.serving = serving;
     this.id = id;
   }
 
-  settled({ n, size }: Forwarded, result: AppendResult): void {
-    const { id: writer } = this;
+  settled(append: Received, result: AppendResult): void {
+    const answer = { writer: this.id, n: append.n, count: 1 };
     if (result.ok) {
       const { seqnum, time } = result;
-      this.serving.answer({ writer, n, count: 1, accepted: { seqnum, time } }, size);
-    } else this.serving.answer({ writer, n, count: 1, refused: result.conflict }, size);
+      this.serving.answer({ ...answer, accepted: { seqnum, time } }, append, "accepted");
+    } else this.serving.answer({ ...answer, refused: result.conflict }, append, "refused");
+    this.#answered();
   }
 
-  forgotten({ n, size }: Forwarded): void {
-    this.serving.answer({ writer: this.id, n, count: 1, forgotten: {} }, size);
+  forgotten(append: Received): void {
+    this.serving.answer({ writer: this.id, n: append.n, count: 1, forgotten: {} }, append, "failed");
+    this.#answered();
   }
 
-  failed({ n, size }: Forwarded, error: LogError): void {
-    this.fault ??= new LogError(error.code, error.message, { outcome: "none", retryable: error.retryable });
-    this.serving.answer({ writer: this.id, n, count: 1, fault: faultOf(error) }, size);
+  failed(append: Received, error: LogError): void {
+    this.#fail(append, error);
+    this.#answered();
+  }
+
+  /** An append that the log is not given. */
+  refuse(append: Received, error: LogError): void {
+    this.fault ??= asRefusal(error);
+    if (this.given > 0) this.#refused.push({ append, error });
+    else this.#fail(append, error);
+  }
+
+  #fail(append: Received, error: LogError): void {
+    this.fault ??= asRefusal(error);
+    this.serving.answer({ writer: this.id, n: append.n, count: 1, fault: faultOf(error) }, append, "failed");
+  }
+
+  #answered(): void {
+    if (--this.given > 0 || this.#refused.length === 0) return;
+    const refused = this.#refused;
+    this.#refused = [];
+    for (const { append, error } of refused) this.#fail(append, error);
+  }
+}
+
+function asRefusal({ code, message, retryable }: LogError): LogError {
+  return new LogError(code, message, { outcome: "none", retryable });
+}
+
+/** An append, and when it came in, ms. */
+class Received extends Forwarded {
+  readonly at: number;
+
+  constructor(entry: Buffer, writer: Writer, at: number) {
+    super(entry, writer);
+    this.at = at;
   }
 }
 
