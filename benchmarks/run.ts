@@ -6,9 +6,10 @@ import { alternate, Measurements } from "./harness/measure.js";
 import { commit, machine, picture, type Report, text } from "./harness/report.js";
 import type { Suite } from "./harness/suite.js";
 import { logSuite } from "./suites/log.js";
+import { remoteSuite } from "./suites/remote.js";
 import { storeSuite } from "./suites/store.js";
 
-const suites: readonly Suite[] = [logSuite, storeSuite];
+const suites: readonly Suite[] = [logSuite, storeSuite, remoteSuite];
 const usage = `usage: npm run bench -- SUITE [--quick] [--json FILE]\n\nsuites: ${suites.map(({ name }) => name).join(", ")}`;
 
 async function main(): Promise<number> {

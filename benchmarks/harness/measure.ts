@@ -37,6 +37,8 @@ export interface RatioOf {
   readonly name: string;
   readonly of: Key;
   readonly to: Key;
+  /** What is taken of the two where it is no ratio. */
+  readonly by?: (of: number, to: number) => number;
 }
 
 export type Key = readonly [caseName: string, system: string, metric: string];
@@ -65,10 +67,10 @@ export class Measurements {
   /** Pairs within a round, so that a change of the machine's speed between rounds does not count. */
   ratios(wanted: readonly RatioOf[]): Record<string, Ratio> {
     const ratios: Record<string, Ratio> = {};
-    for (const { name, of, to } of wanted) {
+    for (const { name, of, to, by = quotient } of wanted) {
       const values = this.#rounds.flatMap((round) => {
         const [above, below] = [round.get(keyOf(of)), round.get(keyOf(to))];
-        return above === undefined || below === undefined || below.value === 0 ? [] : [above.value / below.value];
+        return above === undefined || below === undefined || below.value === 0 ? [] : [by(above.value, below.value)];
       });
       if (values.length === 0) continue;
       const { median, min, max } = spread(values);
@@ -77,6 +79,8 @@ export class Measurements {
     return ratios;
   }
 }
+
+const quotient = (of: number, to: number): number => of / to;
 
 function keyOf(key: Key): string {
   return key.join("|");

@@ -86,7 +86,7 @@ export function picture(report: Report, unit: string): string {
     },
     legend: { bottom: 0, itemGap: 22, textStyle: { fontSize: 11 }, data: systems },
     grid: { left: 80, right: 20, top: 40, bottom: 60 },
-    xAxis: { type: "category", data: cases },
+    xAxis: { type: "category", data: cases, axisLabel: { interval: 0, fontSize: cases.length > 8 ? 10 : 12 } },
     yAxis: {
       type: "log",
       min: 10 ** Math.floor(Math.log10(Math.min(...rates.map(({ median }) => median)))),

@@ -1,5 +1,5 @@
 /** Records of 1 KiB with two tags of 24 bytes out of 100,000, zipf; and closed loops that append them. */
-import { build } from "hdr-histogram-js";
+import { build, decodeFromCompressedBase64, encodeIntoCompressedBase64, type Histogram } from "hdr-histogram-js";
 import type { Sample } from "./measure.js";
 
 export const recordBytes = 1024;
@@ -66,12 +66,46 @@ export interface Latencies {
   readonly p99Us: number;
 }
 
-/** `inFlight` loops, each waiting for its own answer, for `ms`. Where there are many, one in 13 is timed: prime, so that it is not always the first of a batch. */
+/** What one process of several has measured, so that it can be sent. */
+export interface Part {
+  readonly ops: number;
+  readonly ms: number;
+  readonly histogram: string;
+}
+
 export async function closedLoop(
   inFlight: number,
   ms: number,
   step: (i: number) => Promise<unknown>,
 ): Promise<Latencies> {
+  return latenciesOf(await timedLoop(inFlight, ms, step));
+}
+
+export async function partOfLoop(inFlight: number, ms: number, step: (i: number) => Promise<unknown>): Promise<Part> {
+  const { histogram, ...rest } = await timedLoop(inFlight, ms, step);
+  return { ...rest, histogram: encodeIntoCompressedBase64(histogram) };
+}
+
+/** Loops that ran at the same time, as one. */
+export function together(parts: readonly Part[]): Latencies {
+  const [histogram, ...others] = parts.map((part) => decodeFromCompressedBase64(part.histogram));
+  for (const other of others) histogram!.add(other);
+  const ops = parts.reduce((sum, part) => sum + part.ops, 0);
+  return latenciesOf({ ops, ms: Math.max(...parts.map((part) => part.ms)), histogram: histogram! });
+}
+
+function latenciesOf({ ops, ms, histogram }: Timed): Latencies {
+  return { ops, ms, p50Us: histogram.getValueAtPercentile(50), p99Us: histogram.getValueAtPercentile(99) };
+}
+
+interface Timed {
+  readonly ops: number;
+  readonly ms: number;
+  readonly histogram: Histogram;
+}
+
+/** `inFlight` loops, each waiting for its own answer, for `ms`. Where there are many, one in 13 is timed: prime, so that it is not always the first of a batch. */
+async function timedLoop(inFlight: number, ms: number, step: (i: number) => Promise<unknown>): Promise<Timed> {
   const histogram = build({
     lowestDiscernibleValue: 1,
     highestTrackableValue: 60_000_000,
@@ -99,8 +133,7 @@ export async function closedLoop(
       }
     }),
   );
-  const total = performance.now() - start;
-  return { ops, ms: total, p50Us: histogram.getValueAtPercentile(50), p99Us: histogram.getValueAtPercentile(99) };
+  return { ops, ms: performance.now() - start, histogram };
 }
 
 export function samplesOf(name: string, system: string, { ops, ms, p50Us, p99Us }: Latencies, unit: string): Sample[] {

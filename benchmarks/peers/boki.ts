@@ -1,7 +1,8 @@
 /** Ourselves: a log in a folder, and objects on it, with the defaults. */
 import { rmSync } from "node:fs";
-import { BokiStore, type Collection, openLog, type Transaction } from "../../libs/index.js";
+import { BokiStore, type Collection, type Log, openLog, type OpenOptions, type Transaction } from "../../libs/index.js";
 import { type Account, type Accounts, type Bank, totalsOf } from "../harness/accounts.js";
+import type { Connected } from "../harness/remote.js";
 import type { Appender } from "../harness/workload.js";
 
 /** With `conditional` every append carries a condition that holds. */
@@ -122,5 +123,20 @@ export async function openBankAppender(
       await log.close();
       rmSync(path, { recursive: true, force: true });
     },
+  };
+}
+
+/** A log by its url, as one process uses it; in a folder of its own or through a server. */
+export async function connectBoki(url: string, options: OpenOptions): Promise<Connected & { readonly log: Log }> {
+  const log = await openLog(url, options);
+  const book = log.book("bench");
+  return {
+    log,
+    append: (data, tags) => book.append(data, { tags }).then(({ seqnum }) => seqnum),
+    read: async (seqnum) => {
+      const record = await book.readNext({ from: Number(seqnum) });
+      return record?.seqnum === seqnum ? record.data : undefined;
+    },
+    close: () => log.close(),
   };
 }

@@ -10,6 +10,7 @@ import type { Clock } from "../types.js";
 import type { Connection, Speaker } from "./connection.js";
 import { errorOf } from "./fault.js";
 import { timeoutError } from "./outbox.js";
+import { type Numbered, Ring } from "./ring.js";
 import { traceparent } from "./tracing.js";
 import type { Call, ClientFrame, Credit, Reply, Request, Response, ServerFrame } from "./wire.js";
 
@@ -21,7 +22,7 @@ export interface Listener {
   fail(error: Error): void;
 }
 
-interface Asked {
+interface Asked extends Numbered {
   readonly listener: Listener;
   readonly deadline: number;
   readonly traceparent: string | undefined;
@@ -42,13 +43,11 @@ export class Calls implements Speaker {
   readonly #connection: Connection;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
-  /** In the order of asking. */
-  readonly #asked = new Map<number, Asked>();
+  readonly #asked = new Ring<Asked>();
   /** Those that the server has not heard. */
   #unsaid = new Set<number>();
   #ended: number[] = [];
   #credits: Credit[] = [];
-  #id = 0;
   #cancelTimer: (() => void) | undefined;
 
   constructor(connection: Connection, clock: Clock, timeoutMs: number) {
@@ -65,14 +64,12 @@ export class Calls implements Speaker {
   add(listener: Listener, bounded: boolean): number {
     const { fault } = this.#connection;
     if (fault !== undefined) throw fault;
-    do this.#id = this.#id === 0xffff_ffff ? 1 : this.#id + 1;
-    while (this.#asked.has(this.#id));
     const deadline = bounded ? this.#clock.monotonic() + this.#timeoutMs : Infinity;
-    this.#asked.set(this.#id, { listener, deadline, traceparent: traceparent(), isAgain: false });
-    this.#unsaid.add(this.#id);
+    const id = this.#asked.add({ number: 0, listener, deadline, traceparent: traceparent(), isAgain: false });
+    this.#unsaid.add(id);
     if (bounded) this.#cancelTimer ??= this.#clock.setTimer(this.#timeoutMs, this.#expire, true);
     this.#connection.schedule();
-    return this.#id;
+    return id;
   }
 
   /** Nobody waits for it any more. */
@@ -89,19 +86,20 @@ export class Calls implements Speaker {
     this.#connection.schedule();
   }
 
-  /** A question with one answer. `bounded`: within the timeout; without, it may wait for ever. */
-  ask(request: Request, { signal, bounded, onSaid }: AskOptions): Promise<Response> {
+  /** A question with one answer, of which `take` makes the result. `bounded`: within the timeout; without, it may wait for ever. */
+  ask<T = Response>(
+    request: Request,
+    { signal, bounded, onSaid }: AskOptions,
+    take = (response: Response): T => response as T,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
-      const say = onSaid === undefined ? () => request : () => (onSaid(), request);
-      const id = this.add({ request: say, hear: resolve, fail: reject }, bounded);
+      const question = new Question(request, onSaid, take, resolve, reject);
+      const id = this.add(question, bounded);
       if (signal === undefined) return;
-      const stop = onAbort(signal, () => {
+      question.unlisten = onAbort(signal, () => {
         this.end(id);
         reject(abortedError(signal));
       });
-      const asked = this.#asked.get(id)!.listener;
-      asked.hear = (reply) => (stop(), resolve(reply));
-      asked.fail = (error) => (stop(), reject(error));
     });
   }
 
@@ -122,7 +120,7 @@ export class Calls implements Speaker {
   opened(): void {
     this.#ended = [];
     this.#credits = [];
-    this.#unsaid = new Set(this.#asked.keys());
+    this.#unsaid = new Set(this.#asked.entries().map(([id]) => id));
   }
 
   speak(frame: ClientFrame): void {
@@ -172,7 +170,7 @@ export class Calls implements Speaker {
   readonly #expire = (): void => {
     this.#cancelTimer = undefined;
     const now = this.#clock.monotonic();
-    for (const [id, { listener, deadline }] of this.#asked) {
+    for (const [id, { listener, deadline }] of this.#asked.entries()) {
       if (deadline === Infinity) continue;
       if (deadline > now) {
         this.#cancelTimer = this.#clock.setTimer(deadline - now, this.#expire, true);
@@ -185,7 +183,46 @@ export class Calls implements Speaker {
 
   failed(error: LogError): void {
     this.#cancelTimer?.();
-    for (const id of [...this.#asked.keys()]) this.#fail(id, error);
+    for (const [id] of this.#asked.entries()) this.#fail(id, error);
+  }
+}
+
+class Question<T> implements Listener {
+  readonly #request: Request;
+  readonly #onSaid: (() => void) | undefined;
+  readonly #take: (response: Response) => T;
+  readonly #resolve: (result: T) => void;
+  readonly #reject: (error: Error) => void;
+  /** Ends the listening to a signal. */
+  unlisten: (() => void) | undefined;
+
+  constructor(
+    request: Request,
+    onSaid: (() => void) | undefined,
+    take: (response: Response) => T,
+    resolve: (result: T) => void,
+    reject: (error: Error) => void,
+  ) {
+    this.#request = request;
+    this.#onSaid = onSaid;
+    this.#take = take;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  request(): Request {
+    this.#onSaid?.();
+    return this.#request;
+  }
+
+  hear(reply: Reply): void {
+    this.unlisten?.();
+    this.#resolve(this.#take(reply));
+  }
+
+  fail(error: Error): void {
+    this.unlisten?.();
+    this.#reject(error);
   }
 }
 

@@ -41,7 +41,7 @@ import { errorOf } from "./fault.js";
 import { Following } from "./following.js";
 import { Memory } from "./memory.js";
 import { Outbox } from "./outbox.js";
-import { Reading, withoutUndefined } from "./reading.js";
+import { Reading } from "./reading.js";
 import { spanned, traced } from "./tracing.js";
 import type { LongReply, Reply, Request, Response, ServerFrame, Welcome, WireRecord } from "./wire.js";
 
@@ -186,7 +186,7 @@ export class RemoteLog implements Log, Speaker {
         what,
         harmless,
       })),
-      torn,
+      torn: torn === undefined ? undefined : { bytes: torn.bytes ?? 0, position: torn.position ?? 0 },
     };
   }
 
@@ -340,7 +340,7 @@ class RemoteBook implements LogBook {
       if (known !== undefined) return Promise.resolve(head === true ? headOf(known) : known) as Promise<never>;
       // Who waits no time at all looks whether there is one.
       const waits = wait === true && timeoutMs !== 0;
-      const request = { readNext: withoutUndefined({ book: this.name, tag, from, head, wait: waits || undefined }) };
+      const request = { readNext: { book: this.name, tag, from, head, wait: waits || undefined } };
       if (!waits) return this.#find(request, head, signal) as Promise<never>;
       return this.#wait(request, head, signal, timeoutMs) as Promise<never>;
     } catch (error) {
@@ -357,21 +357,22 @@ class RemoteBook implements LogBook {
       if (upTo === 0) return nothing as Promise<never>;
       const known = upTo === undefined ? undefined : this.log.memory.find(this.name, tag, upTo);
       if (known !== undefined) return Promise.resolve(head === true ? headOf(known) : known) as Promise<never>;
-      const request = { readPrev: withoutUndefined({ book: this.name, tag, upTo, head }) };
+      const request = { readPrev: { book: this.name, tag, upTo, head } };
       return this.#find(request, head, signal) as Promise<never>;
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  async #find(
+  #find(
     request: Request,
     head: boolean | undefined,
     signal: AbortSignal | undefined,
     bounded = true,
   ): Promise<LogRecord | RecordHead | undefined> {
-    const { record } = await this.calls.ask(request, { signal, bounded });
-    return record?.record === undefined ? undefined : this.take(record.record, head);
+    return this.calls.ask(request, { signal, bounded }, ({ record }) =>
+      record?.record === undefined ? undefined : this.take(record.record, head),
+    );
   }
 
   /** The time is measured here: what the way takes counts too. */
@@ -458,7 +459,7 @@ class RemoteBook implements LogBook {
     checkSeqNum("upTo", upTo);
     if (tag !== undefined) checkTag(tag);
     this.checkOpen(signal);
-    await this.calls.change({ trim: withoutUndefined({ book: this.name, tag, upTo }) }, signal);
+    await this.calls.change({ trim: { book: this.name, tag, upTo } }, signal);
   }
 
   async drop(options?: { readonly signal?: AbortSignal | undefined }): Promise<void> {

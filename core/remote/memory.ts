@@ -8,6 +8,12 @@ import type { LogRecord, SeqNum } from "../types.js";
 import type { Speaker } from "./connection.js";
 import type { ServerFrame, WireRecord } from "./wire.js";
 
+/** Bytes of a piece of memory that small records' data shares, and of what is small: an allocation for each costs more than the copy. */
+const slabBytes = 16 << 10;
+const smallBytes = slabBytes / 8;
+
+const noData = new Uint8Array(0);
+
 interface Kept {
   readonly book: string;
   readonly record: LogRecord;
@@ -23,6 +29,8 @@ export class Memory implements Speaker {
   #records: ByteCache<Kept>;
   readonly #aux: ByteCache<KeptAux>;
   readonly #reaches = new Map<string, SeqNum>();
+  #slab = new ArrayBuffer(slabBytes);
+  #slabEnd = 0;
 
   constructor(cacheBytes: number, auxBytes: number) {
     this.#cacheBytes = cacheBytes;
@@ -39,11 +47,23 @@ export class Memory implements Speaker {
   }
 
   /** A record that came, with the aux data that there is. */
-  take(book: string, { seqnum, time, tags = [], data, size = data?.length ?? 0 }: WireRecord): LogRecord {
-    // The bytes are a part of a message, which nobody shall keep for it.
-    const record = makeRecord({ seqnum, time, tags: Object.freeze(tags), size }, Uint8Array.from(data ?? []));
+  take(book: string, { seqnum, time, tags = [], data = noData, size = data.length }: WireRecord): LogRecord {
+    const record = makeRecord({ seqnum, time, tags: Object.freeze(tags), size }, this.#copy(data));
     this.#records.set(seqnum, { book, record }, recordBytes(record));
     return this.#withAux(book, record);
+  }
+
+  /** The bytes are a part of a message, which nobody shall keep for them. */
+  #copy(data: Uint8Array): Uint8Array {
+    if (data.length > smallBytes) return new Uint8Array(data);
+    if (this.#slabEnd + data.length > slabBytes) {
+      this.#slab = new ArrayBuffer(slabBytes);
+      this.#slabEnd = 0;
+    }
+    const copy = new Uint8Array(this.#slab, this.#slabEnd, data.length);
+    copy.set(data);
+    this.#slabEnd += data.length;
+    return copy;
   }
 
   aux(book: string, seqnum: SeqNum): Uint8Array | undefined {

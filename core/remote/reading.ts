@@ -94,7 +94,7 @@ export class Reading implements AsyncIterableIterator<LogRecord | RecordHead>, L
           ? { from, to: this.#cursor - 1 }
           : { from: this.#cursor + 1, to: this.#to };
     const credit = Math.max(1, aheadBytes - this.#aheadBytes());
-    return { read: withoutUndefined({ book: this.#book.name, tag, ...range, reverse, follow, head, credit }) };
+    return { read: { book: this.#book.name, tag, ...range, reverse, follow, head, credit } };
   }
 
   /** Whether what came may have been trimmed since: then it is thrown away, and asked for again. */
@@ -179,10 +179,4 @@ export class Reading implements AsyncIterableIterator<LogRecord | RecordHead>, L
 
 function costOf(record: LogRecord | RecordHead): number {
   return recordOverhead + ("data" in record ? record.size : 0);
-}
-
-/** Fields that are there; what is left away is not sent. */
-export function withoutUndefined<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  for (const key in fields) if (fields[key] === undefined) delete fields[key];
-  return fields as { [K in keyof T]: Exclude<T[K], undefined> };
 }

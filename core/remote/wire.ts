@@ -48,7 +48,7 @@ export interface Request {
   read?: ReadRequest;
   subscribe?: SubscribeRequest;
   tail?: { book: string; sync?: boolean };
-  trim?: { book: string; tag?: string; upTo?: SeqNum };
+  trim?: { book: string; tag?: string | undefined; upTo?: SeqNum };
   drop?: { book: string };
   books?: object;
   stats?: object;
@@ -206,6 +206,25 @@ export const servicePath = "boki.log.v1.Log";
 
 export const protoFile = fileURLToPath(new URL("../../../proto/log.proto", import.meta.url));
 const root = protobuf.loadSync(protoFile);
+root.resolveAll();
+// A class of its own for each message has none of the default values that those of protobufjs have.
+for (const type of (root.lookup("boki.log.v1") as protobuf.Namespace).nestedArray) {
+  if (type instanceof protobuf.Type) type.ctor = class extends protobuf.Message {};
+}
+
+/** Gives positions and times as numbers, where that of protobufjs makes an object of two halves. */
+class Reader extends protobuf.BufferReader {
+  override uint64(): never {
+    let value = 0;
+    for (let factor = 1; factor < 2 ** 70; factor *= 128) {
+      if (this.pos >= this.len) throw new RangeError("a number ends behind its message");
+      const byte = this.buf[this.pos++]!;
+      value += (byte & 127) * factor;
+      if (byte < 128) return value as never;
+    }
+    throw new RangeError("a number has more than ten bytes");
+  }
+}
 
 /** How messages of a type become bytes, and back. Fields that were left away are undefined. */
 export interface Form<T> {
@@ -217,7 +236,7 @@ export function form<T extends object>(name: string): Form<T> {
   const type = root.lookupType(`boki.log.v1.${name}`);
   return {
     encode: (message) => type.encode(message).finish() as Buffer,
-    decode: (bytes) => type.toObject(type.decode(bytes), { longs: Number }) as T,
+    decode: (bytes) => type.decode(new Reader(bytes)) as object as T,
   };
 }
 
