@@ -220,6 +220,8 @@ function ask(path: string): Promise<Partial<Owner> | undefined> {
     socket.on("error", (error: NodeJS.ErrnoException) => {
       clearTimeout(timer);
       if (connected) resolve({});
+      // It was closed while we waited at the door: there is another one, or none.
+      else if (error.code === "ECONNRESET") resolve(ask(path));
       else if (error.code === "ECONNREFUSED" || error.code === "ENOENT") resolve(undefined);
       else reject(error);
     });
