@@ -31,6 +31,7 @@ class Listener {
   #finish!: () => void;
   #fail!: (error: Error) => void;
   gaps = 0;
+  #endAt = Infinity;
 
   constructor() {
     this.done = new Promise((resolve, reject) => {
@@ -55,6 +56,13 @@ class Listener {
   gap({ position }: { readonly position: number }): void {
     this.gaps++;
     this.begin(position);
+    if (position >= this.#endAt) this.#finish();
+  }
+
+  /** The last record is at this position, which may be in a gap. */
+  endsAt(seqnum: number): void {
+    this.#endAt = seqnum;
+    if (this.parts.at(-1)!.from >= seqnum) this.#finish();
   }
 
   end(error: Error): void {
@@ -84,8 +92,9 @@ export class Chaos {
 
   /** What everybody saw agrees with the log, to which nothing is appended any more. `log` has it in this process. */
   async check(log: Log): Promise<void> {
-    for (const book of ["x", "y"]) await log.book(book).append(Buffer.from(end), { tags: [end] });
-    for (const session of this.sessions) await session.finish();
+    await log.book("x").append(Buffer.from(end), { tags: [end] });
+    const { seqnum } = await log.book("y").append(Buffer.from(end), { tags: [end] });
+    for (const session of this.sessions) await session.finish(seqnum);
     const books = { x: [] as LogRecord[], y: [] as LogRecord[] };
     for (const name of ["x", "y"] as const)
       for await (const record of log.book(name).read()) if (!record.tags.includes(end)) books[name].push(record);
@@ -384,7 +393,8 @@ export class ChaosSession {
   }
 
   /** All that goes on has come to the end. */
-  async finish(): Promise<void> {
+  async finish(endOfY: number): Promise<void> {
+    this.#listeners.y.endsAt(endOfY);
     await Promise.all(this.#work);
     await Promise.all([this.#listeners.x.done, this.#listeners.y.done]);
     await this.#log.close();

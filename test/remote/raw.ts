@@ -86,8 +86,9 @@ export interface Draft {
   readonly acked?: number;
 }
 
+const headers = new HeaderWriter();
+
 export function entry({ book = "b", tags = ["t"], data, writer, n, acked = 0 }: Draft): Buffer {
-  const headers = new HeaderWriter();
   headers.begin(recordKind, Buffer.from(book));
   for (const tag of tags) headers.tag(tag);
   const append = new Append(headers, Buffer.from(data), new Single(), 0);
