@@ -55,7 +55,7 @@ const request: fc.Arbitrary<object> = fc.oneof(
   fc.record({ drop: message({ book: text.filter((name) => name !== "b") }) }),
   fc.constantFrom<object>({ books: {} }, { stats: {} }, { checkpoint: {} }, { verify: {} }, {}),
 );
-const call = fc.tuple(u32, request).map(([id, one]) => ({ id, ...one }) as Call);
+const call = fc.tuple(u32, request).map(([id, one]) => ({ id, ...one }));
 
 /** An entry as an honest client has it, and such with some bytes changed, cut or doubled. */
 const appends: fc.Arbitrary<Uint8Array> = fc

@@ -74,7 +74,9 @@ class Client {
 /** Starts a server; gives its port, and what kills it. */
 async function start(folder: string, port: number): Promise<{ readonly port: number; kill(): Promise<void> }> {
   const program = fileURLToPath(new URL("server-process.js", import.meta.url));
-  const child = spawn(process.execPath, [program, folder, String(port)], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [program, folder, String(port), "disk"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const exited = new Promise<NodeJS.Signals | null>((resolve) =>
     child.once("exit", (_code, signal) => resolve(signal)),
   );
