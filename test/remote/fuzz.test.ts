@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { openLog } from "../../core/index.js";
-import { type Call, type ClientFrame, clientFrames, servicePath } from "../../core/remote/wire.js";
+import { type ClientFrame, clientFrames, servicePath } from "../../core/remote/wire.js";
 import type { Log } from "../../core/types.js";
 import { entry, RawSession } from "./raw.js";
 import { serve, type Served } from "./serve.js";

@@ -17,13 +17,14 @@ const allowedBytes = 160 << 20;
 
 describe("a server with clients that do not take what they asked for", function () {
   this.timeout(isFull ? 600_000 : 120_000);
-  const folder = mkdtempSync(join(tmpdir(), "boki-served-memory-"));
+  let folder: string;
   let server: ChildProcess;
   let port: number;
   let log: Log;
   const open: { close(): unknown }[] = [];
 
   beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), "boki-served-memory-"));
     const program = fileURLToPath(new URL("server-process.js", import.meta.url));
     server = spawn(process.execPath, [program, folder, "0", "os"], { stdio: ["ignore", "pipe", "inherit"] });
     const said = await new Promise<string>((resolve) => server.stdout!.once("data", (data) => resolve(String(data))));
@@ -40,9 +41,8 @@ describe("a server with clients that do not take what they asked for", function 
     const gone = new Promise((resolve) => server.once("exit", resolve));
     server.kill("SIGKILL");
     await gone;
+    rmSync(folder, { recursive: true, force: true });
   });
-
-  after(() => rmSync(folder, { recursive: true, force: true }));
 
   function raw(): RawSession {
     const session = new RawSession(port, { reads: false });
