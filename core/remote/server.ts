@@ -6,11 +6,12 @@ import { onAbort } from "../abort.js";
 import { LogError } from "../errors.js";
 import type { Session } from "../log.js";
 import { faultOf } from "./fault.js";
-import { channelOptions, statusOf } from "./grpc.js";
+import { serverOptions, statusOf } from "./grpc.js";
 import { append, respond, respondLong, rightOf, welcome, wireRecord } from "./respond.js";
 import { type Client, nobody, type Observer, type Told } from "./observer.js";
 import { allRights, type Rights } from "./rights.js";
-import { type Outlet, Serving } from "./serving.js";
+import type { Outlet } from "./outgoing.js";
+import { Serving } from "./serving.js";
 import { servedAlone } from "./tracing.js";
 import {
   type AppendRequest,
@@ -29,6 +30,9 @@ import {
   servicePath,
 } from "./wire.js";
 
+/** Bytes on the way to one client, beyond which the next message is not made yet. */
+const underWayBytes = 1 << 20;
+
 /** Who somebody is, by the token of his call. Throws `LOG_UNAUTHENTICATED`. */
 export type Authenticate = (token: string | undefined) => Rights;
 
@@ -44,7 +48,7 @@ export class LogServer {
   readonly #log: Session;
   readonly #authenticate: Authenticate;
   readonly #observer: Observer;
-  readonly #server = new grpc.Server(channelOptions);
+  readonly #server = new grpc.Server(serverOptions);
   readonly #sessions = new Map<Serving, Client>();
   /** Aborted with an error when the calls end that are not in a session. */
   readonly #ending = new AbortController();
@@ -193,8 +197,16 @@ export class LogServer {
     }
     const client = this.#client(call, rights);
     let why: Fault | undefined;
+    let underWay = 0;
     const outlet: Outlet = {
-      send: (frame) => call.write(frame),
+      send: (frame, bytes) => {
+        underWay += bytes;
+        const isFree = call.write(frame, () => {
+          underWay -= bytes;
+          if (underWay < underWayBytes && !call.writableNeedDrain) serving.drain();
+        });
+        return isFree && underWay < underWayBytes;
+      },
       setReading: (isReading) => (isReading ? call.resume() : call.pause()),
       end: (fault) => {
         why = fault;
@@ -212,7 +224,6 @@ export class LogServer {
       this.#observer.closed(client, why);
     };
     call.on("data", (frame: ClientFrame) => serving.frame(frame));
-    call.on("drain", () => serving.drain());
     call.on("end", () => {
       over();
       call.end();

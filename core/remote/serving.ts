@@ -1,32 +1,33 @@
 /**
  * One client's session, as the process serves it that has the log. It knows nothing of gRPC: frames come in, frames go out.
  *
- * V1  Appends go to the engine in the order they came in, under the numbers they came with; answers go out as they are decided.
- * V2  A record that a client subscribes to goes out before, or in the same frame as, the answer to the append that made it, and to
- *     a sync behind it.
+ * V1  Appends go to the engine in the order they came in, under the numbers they came with; answers go out in that order.
+ * V2  A record that a client subscribes to goes out before, or in the same frame as, the answer to the append that made it.
  * V3  What waits for the client is bounded: while it does not take its answers, nothing of what it says is looked at.
  *
- * Called by server.ts and link.ts; calls the engine, respond.ts and Feeding.
+ * Called by server.ts and link.ts; calls the engine, Arrivals, Outgoing, Feeding and respond.ts.
  */
-import { Forwarded, type Origin } from "../engine/append.js";
-import { readNumber, trimKind, writeHorizon } from "../engine/entry.js";
+import type { Pending } from "../engine/append.js";
 import { GivenRecord } from "../engine/record.js";
+import { checkSeqNum } from "../check.js";
 import { LogError } from "../errors.js";
-import type { Book, Session } from "../log.js";
-import type { AppendResult, LogRecord, RecordHead, SeqNum } from "../types.js";
-import { bookOf, forEachEntry, ProtocolError } from "./entries.js";
+import type { Session } from "../log.js";
 import { checkSeen } from "../session-id.js";
+import type { LogRecord } from "../types.js";
+import { Arrivals } from "./arrivals.js";
+import { bookOf, ProtocolError } from "./entries.js";
 import { faultOf } from "./fault.js";
-import { Feeding } from "./feeding.js";
+import { Feeding, type FeedingSession } from "./feeding.js";
+import { type Told, untold } from "./observer.js";
+import { Outgoing, type Outlet, type Speech } from "./outgoing.js";
+import { Reaches } from "./reaches.js";
 import { respond, respondLong, rightOf, welcome, wireRecord } from "./respond.js";
-import { type Outcome, type Told, untold } from "./observer.js";
 import type { Rights } from "./rights.js";
 import { servedSpans } from "./tracing.js";
 import {
-  type Answer,
   type Call,
   type ClientFrame,
-  type Fault,
+  type Credit,
   type Fed,
   type Hello,
   protocolVersion,
@@ -34,28 +35,12 @@ import {
   type Reply,
   type Response,
   type ServerFrame,
-  type WireRecord,
+  type SubscribeRequest,
 } from "./wire.js";
 
-/** Bytes of appends under way for one client, beyond which no more are taken. */
-const appendBytes = 8 << 20;
-/** Bytes that wait for the client, beyond which subscriptions read from the log instead. */
-const outBytes = 1 << 20;
-/** Bytes of a record beside its data, in credits. */
-const recordOverhead = 64;
-/** Calls without an answer. */
+/** Calls without an answer, and those of them that fetch a record at one time. */
 const callsMax = 65_536;
-/** Books of which a client hears how far trims reach. */
-const booksMax = 65_536;
-
-/** The way to the client. */
-export interface Outlet {
-  /** False: no more until `Serving.drain` is called. */
-  send(frame: ServerFrame): boolean;
-  /** Frames may come, or not. */
-  setReading(isReading: boolean): void;
-  end(fault: Fault): void;
-}
+const fetchesMax = 64;
 
 /** A call that goes on: ended by the client, or with the session. */
 interface Open {
@@ -63,54 +48,49 @@ interface Open {
   /** Of a Read: bytes that the client takes, and what waits for more. */
   credit: number;
   resume: (() => void) | undefined;
-  /** Of a Read: the reply that still takes records. */
-  reply: { records: { records: WireRecord[]; to?: number } } | undefined;
 }
 
-export class Serving {
+export class Serving implements Speech, FeedingSession {
   readonly #log: Session;
   readonly #rights: Rights;
   readonly #outlet: Outlet;
   readonly #told: Told;
-  readonly #books = new Map<string, Book>();
+  readonly #spans = servedSpans();
+  readonly #outgoing: Outgoing;
+  readonly #arrivals: Arrivals;
+  readonly #reaches: Reaches;
+  /** Ids of calls without a last reply. */
+  readonly #calls = new Set<number>();
   readonly #open = new Map<number, Open>();
   readonly #feedings = new Map<number, Feeding>();
-  /** Those whose reach was not told yet, and those of which none will be told. */
-  #newBooks: [string, Book][] = [];
-  readonly #forgotten: string[] = [];
-  readonly #reaches = new Map<string, SeqNum>();
-  #trimsSeen = 0;
-  /** Reads with a reply that is not sent yet. */
-  readonly #giving: Open[] = [];
-  #calls = 0;
+  /** Calls that fetch a record, and those that wait until some of these are done. */
+  #fetches = 0;
+  #later: Call[] = [];
+  /** Who waits until no subscription lags. */
+  #level: (() => void)[] = [];
   #isGreeted = false;
   #isFinishing = false;
   #isEnded = false;
   #isReading = true;
-  isWritable = true;
-  #writable: (() => void)[] = [];
-  /** Who waits until no subscription lags. */
-  #level: (() => void)[] = [];
-  #flushing = false;
-
-  #fed: Fed[] = [];
-  #fedBytes = 0;
-  #answers: Answer[] = [];
-  #replies: Reply[] = [];
-
-  readonly #spans = servedSpans();
-  #appendBytes = 0;
-  /** When the frame came that is looked at, ms. */
-  #frameAt = 0;
-  #writer: Writer | undefined;
-  /** The book that an append of this frame was allowed last. */
-  #allowed: Buffer | undefined;
 
   constructor(log: Session, rights: Rights, outlet: Outlet, told: Told = untold) {
     this.#log = log;
     this.#rights = rights;
     this.#outlet = outlet;
     this.#told = told;
+    this.#reaches = new Reaches(log);
+    this.#outgoing = new Outgoing(outlet, this);
+    const spans = this.#spans;
+    this.#arrivals = new Arrivals({
+      engine: log.engine,
+      rights,
+      told,
+      answer: (answer) => {
+        spans?.answered(answer);
+        this.#outgoing.answer(answer);
+      },
+      watch: spans && (({ bytes, writer, n }) => spans.append(bookOf(bytes), writer, n)),
+    });
   }
 
   /** What the client says. */
@@ -126,20 +106,11 @@ export class Serving {
   #take({ hello, appends, calls, ended, credits, traces }: ClientFrame): void {
     if (!this.#isGreeted) this.#greet(hello);
     this.#spans?.traces(traces);
-    this.#allowed = undefined;
-    this.#frameAt = this.#log.clock.monotonic();
-    if (appends !== undefined && appends.length > 0)
-      forEachEntry(Buffer.from(appends.buffer, appends.byteOffset, appends.length), (entry) => this.#append(entry));
+    if (appends !== undefined && appends.length > 0) this.#arrivals.take(appends, this.#log.clock.monotonic());
     if (calls !== undefined) for (const call of calls) this.#call(call);
     if (ended !== undefined) for (const id of ended) this.#endCall(id);
-    if (credits !== undefined) {
-      for (const { id, bytes } of credits) {
-        const open = this.#open.get(id);
-        if (open === undefined) continue;
-        open.credit += bytes;
-        open.resume?.();
-      }
-    }
+    if (credits !== undefined) for (const credit of credits) this.#credit(credit);
+    this.#setReading();
   }
 
   #greet(hello: Hello | undefined): void {
@@ -153,7 +124,7 @@ export class Serving {
     }
     if (log !== "") checkSeen({ id: log, position: seen }, this.#log.seen);
     this.#isGreeted = true;
-    this.#outlet.send({ welcome: welcome(this.#log) });
+    this.#outlet.send({ welcome: welcome(this.#log) }, 0);
   }
 
   /** Ends the session because of what the client said. */
@@ -164,148 +135,124 @@ export class Serving {
     this.close();
   }
 
-  /** Takes nothing more; what was accepted is still answered. */
-  finishUp(): void {
-    this.#isFinishing = true;
-    this.#outlet.setReading(false);
-  }
-
-  /** Ends the session with a fault, behind the answers that there are. */
-  end(error: LogError): void {
-    if (this.#isEnded) return;
-    this.#send();
-    this.#outlet.end(faultOf(error));
-    this.close();
-  }
-
-  // Appends
-
-  #append(entry: Buffer): void {
-    const id = readNumber(entry, 16);
-    if (this.#writer?.id !== id) this.#writer = new Writer(this, id);
-    const writer = this.#writer;
-    const append = new Received(entry, writer, this.#frameAt);
-    this.#appendBytes += entry.length;
-    this.#spans?.append(bookOf(entry), id, append.n);
-    if (writer.fault !== undefined) {
-      writer.refuse(append, writer.fault);
-      return;
-    }
-    try {
-      this.#allow(entry);
-      // A trim moves the horizon by the time of this log.
-      if (entry[0] === trimKind) writeHorizon(entry, entry.length, this.#log.engine.state.horizon);
-    } catch (error) {
-      // It was not given to the log.
-      writer.refuse(append, asRefusal(error as LogError));
-      return;
-    }
-    if (this.#appendBytes > appendBytes) this.#setReading();
-    writer.given++;
-    this.#log.engine.append(append);
-  }
-
-  #allow(entry: Buffer): void {
-    const book = bookOf(entry);
-    const isTrim = entry[0] === trimKind;
-    if (!isTrim && this.#allowed?.equals(book) === true) return;
-    this.#rights.check(isTrim ? "trim" : "append", book.toString());
-    if (!isTrim) this.#allowed = book;
-  }
-
-  /** What became of an append. An answer that goes on from the last one is one with it. */
-  answer(answer: Answer, { size, at }: Received, outcome: Outcome): void {
-    this.#told.appended(outcome, this.#log.clock.monotonic() - at);
-    if (answer.fault !== undefined) this.#told.fault(answer.fault);
-    this.#appendBytes -= size;
-    this.#spans?.answered(answer);
-    if (!this.#isReading) this.#setReading();
-    const last = this.#answers.at(-1);
-    if (last !== undefined && follows(last, answer)) last.count++;
-    else this.#answers.push(answer);
-    this.#flush();
-  }
-
   // Calls
 
   #call(call: Call): void {
-    if (++this.#calls > callsMax) throw new ProtocolError(`there are more than ${callsMax} calls without an answer`);
     const { id } = call;
+    if (this.#calls.has(id)) throw new ProtocolError(`there is a call ${id} already`);
+    this.#calls.add(id);
     this.#spans?.call(call);
     try {
+      if (this.#calls.size > callsMax) throw tooManyError();
       this.#rights.check(...rightOf(call));
       if (call.read !== undefined) void this.#read(id, call.read);
       else if (call.subscribe !== undefined) this.#subscribe(id, call.subscribe);
       else if (call.verify !== undefined || call.backup !== undefined) void this.#long(id, call);
       else this.#respond(id, call);
     } catch (error) {
-      if (error instanceof ProtocolError) throw error;
-      this.finish({ id, last: true, fault: faultOf(error) });
+      this.#fail(id, error);
     }
   }
 
   #respond(id: number, call: Call): void {
-    // Only what waits can be given up.
-    const waits = call.readNext?.wait === true || call.tail?.sync === true || call.checkpoint !== undefined;
-    const open = waits ? this.#opened(id, 0) : undefined;
-    const responding = respond(this.#log, (name) => this.#book(name), call, open?.stop.signal);
-    (call.tail?.sync === true ? responding.then((response) => this.#behindFeedings(response)) : responding).then(
+    const isWait = call.readNext?.wait === true || call.tail?.sync === true || call.checkpoint !== undefined;
+    if (isWait) void this.#wait(id, call);
+    else if (call.readNext !== undefined || call.readPrev !== undefined) this.#fetch(id, call);
+    else
+      respond(this.#log, this.#bookOf, call).then(
+        (response) => this.finish({ id, last: true, ...response }),
+        (error: unknown) => this.#fail(id, error),
+      );
+  }
+
+  /** What waits can be given up. */
+  async #wait(id: number, call: Call): Promise<void> {
+    try {
+      const response = await respond(this.#log, this.#bookOf, call, this.#opened(id, 0).stop.signal);
+      if (call.tail !== undefined) await this.#behindFeedings();
+      this.#tell(response);
+      this.finish({ id, last: true, ...response });
+    } catch (error) {
+      this.#fail(id, error);
+    }
+  }
+
+  /** A few at a time, and only while the client takes what it asked for. */
+  #fetch(id: number, call: Call): void {
+    if (this.#fetches >= fetchesMax || this.#outgoing.isFull) {
+      this.#later.push(call);
+      return;
+    }
+    this.#fetches++;
+    respond(this.#log, this.#bookOf, call).then(
       (response) => {
-        if (response.record?.record !== undefined) this.#told.gave(1);
-        this.finish({ id, last: true, ...response });
+        this.#tell(response);
+        this.#fetched({ id, last: true, ...response });
       },
-      (error: unknown) => this.finish({ id, last: true, fault: faultOf(error) }),
+      (error: unknown) => this.#fetched({ id, last: true, fault: faultOf(error) }),
     );
   }
 
+  #fetched(reply: Reply): void {
+    this.#fetches--;
+    this.finish(reply);
+    if (this.#later.length > 0) this.#fetchLater();
+  }
+
+  #fetchLater(): void {
+    let count = 0;
+    const later = this.#later;
+    this.#later = [];
+    while (count < later.length && this.#fetches < fetchesMax && !this.#outgoing.isFull) {
+      const call = later[count++]!;
+      this.#fetch(call.id, call);
+    }
+    this.#later = later.slice(count);
+  }
+
   /** Resolves when no subscription lags (V2). */
-  async #behindFeedings(response: Response): Promise<Response> {
-    while (this.#isLagging() && !this.#isEnded) await new Promise<void>((resolve) => this.#level.push(resolve));
-    return response;
+  async #behindFeedings(): Promise<void> {
+    while (this.holdsAnswers && !this.#isEnded) await new Promise<void>((resolve) => this.#level.push(resolve));
   }
 
   async #read(id: number, request: ReadRequest): Promise<void> {
     const { book, tag, from, reverse, follow, head, credit = 0 } = request;
+    let { to } = request;
     const open = this.#opened(id, credit);
     const { signal } = open.stop;
-    let { to } = request;
+    const outgoing = this.#outgoing;
     if (follow !== true) {
       to ??= this.#log.engine.applied;
       this.reply({ id, last: false, records: { to } });
     }
     try {
-      const records = this.#book(book).read({ tag: tag || undefined, from, to, reverse, follow, head, signal });
+      const records = this.#bookOf(book).read({ tag: tag || undefined, from, to, reverse, follow, head, signal });
       for await (const record of records) {
-        this.#give(id, open, record);
-        while ((open.credit <= 0 || !this.isWritable) && !signal.aborted) {
+        while ((open.credit <= 0 || outgoing.isFull) && !signal.aborted) {
           await new Promise<void>((resolve) => {
             open.resume = resolve;
-            if (open.credit > 0) this.#writable.push(resolve);
+            if (open.credit > 0) outgoing.onRoom(resolve);
           });
         }
+        this.#told.gave(1);
+        open.credit -= outgoing.give(id, wireRecord(record));
       }
       this.finish({ id, last: true });
     } catch (error) {
-      this.finish({ id, last: true, fault: faultOf(error) });
+      this.#fail(id, error);
     }
   }
 
-  #give(id: number, open: Open, record: RecordHead): void {
-    const wire = wireRecord(record);
-    this.#told.gave(1);
-    open.credit -= recordOverhead + (wire.data?.length ?? 0);
-    if (open.reply !== undefined) {
-      open.reply.records.records.push(wire);
-      return;
-    }
-    const reply = { id, last: false, records: { records: [wire] } };
-    open.reply = reply;
-    this.#giving.push(open);
-    this.reply(reply);
+  #credit({ id, bytes = 0 }: Credit): void {
+    const open = this.#open.get(id);
+    if (open === undefined) return;
+    open.credit += bytes;
+    open.resume?.();
   }
 
-  #subscribe(id: number, { book, from }: { book: string; from?: number | undefined }): void {
-    const feeding = new Feeding(this, this.#book(book), id);
+  #subscribe(id: number, { book, from }: SubscribeRequest): void {
+    if (from !== undefined) checkSeqNum("from", from);
+    const feeding = new Feeding(this, this.#bookOf(book), id);
     this.#feedings.set(id, feeding);
     feeding.start(from);
   }
@@ -314,17 +261,16 @@ export class Serving {
     const { signal } = this.#opened(id, 0).stop;
     try {
       const onProgress = (progress: { done: number; total: number }): void => {
-        if (this.isWritable) this.reply({ id, last: false, long: { progress } });
+        if (this.#outgoing.isWritable) this.reply({ id, last: false, long: { progress } });
       };
       this.finish({ id, last: true, long: await respondLong(this.#log, call, { signal, onProgress }) });
     } catch (error) {
-      this.finish({ id, last: true, fault: faultOf(error) });
+      this.#fail(id, error);
     }
   }
 
   #opened(id: number, credit: number): Open {
-    if (this.#open.has(id)) throw new ProtocolError(`there is a call ${id} already`);
-    const open: Open = { stop: new AbortController(), credit, resume: undefined, reply: undefined };
+    const open: Open = { stop: new AbortController(), credit, resume: undefined };
     this.#open.set(id, open);
     return open;
   }
@@ -340,229 +286,133 @@ export class Serving {
     this.caughtUp();
   }
 
-  #book(name: string): Book {
-    let book = this.#books.get(name);
-    if (book === undefined) {
-      if (this.#books.size === booksMax) this.#forgetBook();
-      this.#books.set(name, (book = this.#log.book(name) as Book));
-      this.#newBooks.push([name, book]);
-    }
-    return book;
-  }
+  readonly #bookOf = (name: string): ReturnType<Reaches["book"]> => this.#reaches.book(name);
 
-  /** The client keeps nothing of it: all that there is may be trimmed, as far as it hears. */
-  #forgetBook(): void {
-    const [oldest] = this.#books.keys();
-    this.#books.delete(oldest!);
-    this.#reaches.delete(oldest!);
-    this.#forgotten.push(oldest!);
-  }
-
-  // Answers
+  // Replies
 
   reply(reply: Reply): void {
-    this.#replies.push(reply);
-    this.#flush();
+    this.#outgoing.reply(reply);
   }
 
   /** The last reply to a call. */
   finish(reply: Reply): void {
     if (reply.fault !== undefined) this.#told.fault(reply.fault);
-    this.#calls--;
+    this.#calls.delete(reply.id);
     this.#open.delete(reply.id);
     this.#feedings.delete(reply.id);
     this.#spans?.replied(reply);
-    this.reply(reply);
+    this.#outgoing.reply(reply);
   }
 
-  feed(fed: Fed, bytes: number): void {
-    this.#told.gave(1);
-    this.#fed.push(fed);
-    this.#fedBytes += recordOverhead + bytes;
-    this.#flush();
+  #fail(id: number, error: unknown): void {
+    this.finish({ id, last: true, fault: faultOf(error) });
   }
 
-  /** An append of this very session, if it made the record. */
-  ownAppend(record: LogRecord): Forwarded | undefined {
-    if (!(record instanceof GivenRecord) || !record.append.isForwarded) return undefined;
-    const append = record.append as Forwarded;
-    return (append.origin as Writer).serving === this ? append : undefined;
+  #tell({ record }: Response): void {
+    if (record?.record !== undefined) this.#told.gave(1);
   }
+
+  // Subscriptions
 
   get isCongested(): boolean {
-    return !this.isWritable && this.#fedBytes > outBytes;
+    return this.#outgoing.isCongested;
   }
 
-  /** Resolves when the client takes more. */
+  get isFull(): boolean {
+    return this.#outgoing.isFull;
+  }
+
   writable(): Promise<void> {
-    return new Promise((resolve) => this.#writable.push(resolve));
+    return this.#outgoing.room();
   }
 
-  /** A subscription has all that there is: answers may go out again (V2). */
+  feed(fed: Fed): void {
+    this.#told.gave(1);
+    this.#outgoing.feed(fed);
+  }
+
+  ownAppend(record: LogRecord): Pending | undefined {
+    if (!(record instanceof GivenRecord) || !record.append.isForwarded) return undefined;
+    const { append } = record;
+    return "origin" in append && append.origin === this.#arrivals ? append : undefined;
+  }
+
   caughtUp(): void {
     for (const resolve of this.#level.splice(0)) resolve();
-    if (this.#answers.length > 0) this.#flush();
+    this.#outgoing.schedule();
   }
 
-  #flush(): void {
-    if (this.#flushing || !this.isWritable || this.#isEnded) return;
-    this.#flushing = true;
-    process.nextTick(this.#send);
-  }
+  // Sending
 
-  readonly #send = (): void => {
-    this.#flushing = false;
-    if (this.#isEnded || !this.isWritable) return;
-    const frame: ServerFrame = { applied: this.#log.engine.applied };
-    if (this.#fed.length > 0) {
-      frame.fed = this.#fed;
-      this.#fed = [];
-      this.#fedBytes = 0;
-    }
-    if (this.#answers.length > 0 && !this.#isLagging()) {
-      frame.answers = this.#answers;
-      this.#answers = [];
-    }
-    if (this.#replies.length > 0) {
-      frame.replies = this.#replies;
-      this.#replies = [];
-      for (const open of this.#giving.splice(0)) open.reply = undefined;
-    }
-    if (frame.fed === undefined && frame.answers === undefined && frame.replies === undefined) return;
-    const { trimsSeen } = this.#log.engine.state;
-    const told = trimsSeen === this.#trimsSeen ? this.#newBooks : this.#books;
-    this.#trimsSeen = trimsSeen;
-    this.#tellReaches(frame, told);
-    this.#newBooks = [];
-    if (this.#outlet.send(frame)) return;
-    this.isWritable = false;
-    this.#setReading();
-  };
-
-  #tellReaches(frame: ServerFrame, books: Iterable<[string, Book]>): void {
-    const { applied } = this.#log.engine;
-    for (const book of this.#forgotten.splice(0)) (frame.reaches ??= []).push({ book, position: applied });
-    for (const [name, book] of books) {
-      const position = book.trimReach;
-      if (position === (this.#reaches.get(name) ?? 0)) continue;
-      this.#reaches.set(name, position);
-      (frame.reaches ??= []).push({ book: name, position });
-    }
-  }
-
-  #isLagging(): boolean {
+  /** Records that a subscriber has not been given yet go before the answers to the appends that made them (V2). */
+  get holdsAnswers(): boolean {
     for (const feeding of this.#feedings.values()) if (feeding.isLagging) return true;
     return false;
   }
 
+  begin(frame: ServerFrame): void {
+    frame.applied = this.#log.engine.applied;
+    const news = this.#reaches.news();
+    if (news !== undefined) frame.reaches = news;
+  }
+
+  sent(answers: boolean): void {
+    if (answers) this.#arrivals.sent();
+    this.#setReading();
+    if (this.#later.length > 0) this.#fetchLater();
+  }
+
   /** The way to the client is free again. */
   drain(): void {
-    if (this.isWritable || this.#isEnded) return;
-    this.isWritable = true;
+    this.#outgoing.drain();
     this.#setReading();
-    for (const resolve of this.#writable.splice(0)) resolve();
-    this.#flush();
+    if (this.#later.length > 0) this.#fetchLater();
   }
 
   #setReading(): void {
-    const isReading = !this.#isFinishing && this.isWritable && this.#appendBytes <= appendBytes;
-    if (isReading === this.#isReading) return;
+    const { isWritable, isOverfull } = this.#outgoing;
+    const isReading = !this.#isFinishing && isWritable && !isOverfull && !this.#arrivals.isFull;
+    if (isReading === this.#isReading || this.#isEnded) return;
     this.#isReading = isReading;
     this.#outlet.setReading(isReading);
+  }
+
+  // Ending
+
+  /** Takes nothing more; what was accepted is still answered. */
+  finishUp(): void {
+    this.#isFinishing = true;
+    this.#setReading();
+  }
+
+  /** Ends the session with a fault, behind the answers that there are. */
+  end(error: LogError): void {
+    if (this.#isEnded) return;
+    this.#outgoing.flush();
+    this.#outlet.end(faultOf(error));
+    this.close();
   }
 
   /** The client is gone, or shall go: nothing is answered any more. What was accepted goes on. */
   close(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
+    this.#later = [];
     for (const { stop, resume } of this.#open.values()) {
       stop.abort();
       resume?.();
     }
     for (const feeding of this.#feedings.values()) feeding.stop();
-    for (const resolve of [...this.#writable.splice(0), ...this.#level.splice(0)]) resolve();
+    this.#outgoing.close();
+    for (const resolve of this.#level.splice(0)) resolve();
     this.#spans?.close();
   }
 }
 
-/** Where the appends of one writer come from. */
-class Writer implements Origin {
-  readonly serving: Serving;
-  readonly id: number;
-  /** Once one of its appends has failed, so do all behind it (L1): with this. */
-  fault: LogError | undefined;
-  /** Appends that the log has not answered yet. */
-  given = 0;
-  /** Refused behind those: answered when they are (V1). */
-  #refused: { readonly append: Received; readonly error: LogError }[] = [];
-
-  constructor(serving: Serving, id: number) {
-    this.serving = serving;
-    this.id = id;
-  }
-
-  settled(append: Received, result: AppendResult): void {
-    const answer = { writer: this.id, n: append.n, count: 1 };
-    if (result.ok) {
-      const { seqnum, time } = result;
-      this.serving.answer({ ...answer, accepted: { seqnum, time } }, append, "accepted");
-    } else this.serving.answer({ ...answer, refused: result.conflict }, append, "refused");
-    this.#answered();
-  }
-
-  forgotten(append: Received): void {
-    this.serving.answer({ writer: this.id, n: append.n, count: 1, forgotten: {} }, append, "failed");
-    this.#answered();
-  }
-
-  failed(append: Received, error: LogError): void {
-    this.#fail(append, error);
-    this.#answered();
-  }
-
-  /** An append that the log is not given. */
-  refuse(append: Received, error: LogError): void {
-    this.fault ??= asRefusal(error);
-    if (this.given > 0) this.#refused.push({ append, error });
-    else this.#fail(append, error);
-  }
-
-  #fail(append: Received, error: LogError): void {
-    this.fault ??= asRefusal(error);
-    this.serving.answer({ writer: this.id, n: append.n, count: 1, fault: faultOf(error) }, append, "failed");
-  }
-
-  #answered(): void {
-    if (--this.given > 0 || this.#refused.length === 0) return;
-    const refused = this.#refused;
-    this.#refused = [];
-    for (const { append, error } of refused) this.#fail(append, error);
-  }
-}
-
-function asRefusal({ code, message, retryable }: LogError): LogError {
-  return new LogError(code, message, { outcome: "none", retryable });
-}
-
-/** An append, and when it came in, ms. */
-class Received extends Forwarded {
-  readonly at: number;
-
-  constructor(entry: Buffer, writer: Writer, at: number) {
-    super(entry, writer);
-    this.at = at;
-  }
-}
-
-/** Whether an answer is the next one of a run of accepted ones. */
-function follows(last: Answer, { writer, n, accepted }: Answer): boolean {
-  const before = last.accepted;
-  return (
-    before !== undefined &&
-    accepted !== undefined &&
-    last.writer === writer &&
-    last.n + last.count === n &&
-    before.seqnum + last.count === accepted.seqnum &&
-    before.time === accepted.time
+function tooManyError(): LogError {
+  return new LogError(
+    "LOG_UNAVAILABLE",
+    `one client has more than ${callsMax} calls without an answer; let some end first`,
+    { retryable: true },
   );
 }
