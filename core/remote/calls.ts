@@ -12,6 +12,9 @@ import { errorOf } from "./fault.js";
 import { timeoutError } from "./outbox.js";
 import type { Call, ClientFrame, Credit, Reply, Request, Response, ServerFrame } from "./wire.js";
 
+/** Calls in one frame, whose names may be long. */
+const frameCalls = 4096;
+
 export interface Listener {
   /** What to ask, now and after each break. Undefined: it is not to be asked again, and fails. */
   request(isAgain: boolean): Request | undefined;
@@ -98,8 +101,7 @@ export class Calls implements Speaker {
 
   speak(frame: ClientFrame): void {
     if (this.#unsaid.length > 0) {
-      const unsaid = this.#unsaid;
-      this.#unsaid = [];
+      const unsaid = this.#unsaid.splice(0, frameCalls);
       const calls: Call[] = [];
       for (const id of unsaid) {
         const asked = this.#asked.get(id);
@@ -110,6 +112,7 @@ export class Calls implements Speaker {
         else this.#fail(id, brokenError());
       }
       if (calls.length > 0) frame.calls = calls;
+      if (this.#unsaid.length > 0) this.#connection.schedule();
     }
     if (this.#ended.length > 0) frame.ended = this.#ended;
     if (this.#credits.length > 0) frame.credits = this.#credits;

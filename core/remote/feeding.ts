@@ -5,23 +5,25 @@
  *     lagging     the client takes them more slowly than they come: read from the log, one by one, until none is left
  */
 import type { Pending } from "../engine/append.js";
+import { GivenRecord } from "../engine/record.js";
 import type { LogError } from "../errors.js";
 import { trimmedError } from "../errors.js";
 import type { Book } from "../log.js";
 import type { LogRecord, SeqNum, Subscriber } from "../types.js";
 import { faultOf } from "./fault.js";
 import { wireRecord } from "./respond.js";
-import type { Fed, Reply } from "./wire.js";
+import type { Fed, Reply, WireRecord } from "./wire.js";
 
 /** What a subscription needs of the session that it is a part of. */
 export interface FeedingSession {
   /** So much waits for the client that records are better read from the log later. */
   readonly isCongested: boolean;
-  readonly isWritable: boolean;
+  /** So much waits for it that nothing is to be read for it yet. */
+  readonly isFull: boolean;
   writable(): Promise<void>;
   /** The append that made a record, if it came through this very session. */
   ownAppend(record: LogRecord): Pending | undefined;
-  feed(fed: Fed, bytes: number): void;
+  feed(fed: Fed): void;
   reply(reply: Reply): void;
   finish(reply: Reply): void;
   /** It lags no more. */
@@ -46,10 +48,10 @@ export class Feeding implements Subscriber {
   /** From a position on, or from now on. */
   start(from: SeqNum | undefined): void {
     const { applied, state } = this.#book.log.engine;
-    const position = from === undefined ? applied : from - 1;
+    const position = from === undefined ? applied : Math.max(1, from) - 1;
     this.#serving.reply({ id: this.#id, last: false, subscribed: { position, time: state.time } });
     if (from === undefined) this.#listen();
-    else this.#lag(from);
+    else this.#lag(position + 1);
   }
 
   #listen(): void {
@@ -65,10 +67,10 @@ export class Feeding implements Subscriber {
 
   #feed(record: LogRecord): void {
     const own = this.#serving.ownAppend(record);
-    if (own === undefined) this.#serving.feed({ id: this.#id, record: wireRecord(record) }, record.size);
+    if (own === undefined) this.#serving.feed({ id: this.#id, record: lasting(record) });
     else {
       const { seqnum, time } = record;
-      this.#serving.feed({ id: this.#id, record: { seqnum, time }, ownWriter: own.writer, ownN: own.n }, 0);
+      this.#serving.feed({ id: this.#id, record: { seqnum, time }, ownWriter: own.writer, ownN: own.n });
     }
   }
 
@@ -86,7 +88,7 @@ export class Feeding implements Subscriber {
   async #catchUp(from: SeqNum): Promise<void> {
     let cursor = from;
     while (!this.#isEnded) {
-      if (!this.#serving.isWritable) await this.#serving.writable();
+      while (this.#serving.isFull && !this.#isEnded) await this.#serving.writable();
       const { trimReach } = this.#book;
       if (cursor <= trimReach) throw trimmedError("the position", cursor, trimReach);
       const next = this.#book.next(undefined, cursor);
@@ -116,4 +118,11 @@ export class Feeding implements Subscriber {
     if (isNews) this.#serving.finish({ id: this.#id, last: true, fault: faultOf(error) });
     this.#serving.caughtUp();
   }
+}
+
+/** The data of an append of this process is its caller's again before the record is sent. */
+function lasting(record: LogRecord): WireRecord {
+  const wire = wireRecord(record);
+  if (!(record instanceof GivenRecord) || record.append.isForwarded) return wire;
+  return { ...wire, data: Uint8Array.from(record.data) };
 }

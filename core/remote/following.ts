@@ -15,6 +15,8 @@ export class Following implements Listener {
   id = 0;
   /** The last position that is known; undefined before the first answer, and after a gap. */
   #position: SeqNum | undefined;
+  /** Records that came with or before the answer to the call: the subscriber hears first where they begin. */
+  #early: LogRecord[] | undefined = [];
   #isEnded = false;
   #started: { resolve: (subscription: Subscription) => void; reject: (error: Error) => void } | undefined;
 
@@ -34,6 +36,7 @@ export class Following implements Listener {
 
   request(): Request {
     const book = this.#book;
+    this.#early = [];
     return { subscribe: this.#position === undefined ? { book } : { book, from: this.#position + 1 } };
   }
 
@@ -44,14 +47,22 @@ export class Following implements Listener {
     }
     const { position = 0, time = 0 } = subscribed ?? {};
     const isAgain = this.#position !== undefined;
+    const early = this.#early ?? [];
+    this.#early = undefined;
     this.#position ??= position;
     if (this.#started !== undefined) {
       this.#started.resolve({ position, time, stop: () => this.stop() });
       this.#started = undefined;
     } else if (!isAgain) this.#subscriber.gap?.({ position, time });
+    for (const record of early) this.record(record);
   }
 
   record(record: LogRecord): void {
+    if (this.#isEnded) return;
+    if (this.#early !== undefined) {
+      this.#early.push(record);
+      return;
+    }
     this.#position = record.seqnum;
     try {
       this.#subscriber.record(record);

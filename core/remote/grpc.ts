@@ -6,18 +6,35 @@ import grpc from "@grpc/grpc-js";
 import { LogError } from "../errors.js";
 import type { Link, LinkEvents } from "./connection.js";
 import { errorOf } from "./fault.js";
-import { clientFrames, faults, type Fault, messageBytes, serverFrames, servicePath } from "./wire.js";
+import {
+  clientFrames,
+  faults,
+  type Fault,
+  messageBytes,
+  serverFrames,
+  serverMessageBytes,
+  servicePath,
+} from "./wire.js";
 
 /** An idle connection is looked at so often, and is dead when there is no answer for so long, ms. */
 const keepaliveMs = 10_000;
 const keepaliveTimeoutMs = 5_000;
 
-export const channelOptions: grpc.ChannelOptions = {
-  "grpc.max_receive_message_length": messageBytes,
+/** Bytes of one stream that may be on their way to a client. */
+const windowBytes = 1 << 20;
+
+const channelOptions: grpc.ChannelOptions = {
+  "grpc.max_receive_message_length": serverMessageBytes,
   "grpc.max_send_message_length": messageBytes,
   "grpc.keepalive_time_ms": keepaliveMs,
   "grpc.keepalive_timeout_ms": keepaliveTimeoutMs,
   "grpc.keepalive_permit_without_calls": 1,
+};
+
+export const serverOptions: grpc.ChannelOptions = {
+  ...channelOptions,
+  "grpc.max_receive_message_length": messageBytes,
+  "grpc.max_send_message_length": serverMessageBytes,
 };
 
 /** Trailing metadata of a failed call. */
@@ -35,6 +52,7 @@ export interface Target {
 export function openLink({ address, credentials, token, serverName }: Target, events: LinkEvents): Link {
   const client = new grpc.Client(address, credentials, {
     ...channelOptions,
+    "grpc-node.flow_control_window": windowBytes,
     // Each link is a connection of its own, which a broken one does not hold up.
     "grpc.use_local_subchannel_pool": 1,
     "grpc.initial_reconnect_backoff_ms": 100,

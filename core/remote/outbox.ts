@@ -70,12 +70,14 @@ export class Outbox implements AppendSink, Speaker {
   }
 
   abandon(appends: readonly Append[], error: LogError): void {
-    for (const append of appends) {
-      append.fail(error);
-      // It may have to be sent again, and its caller may do with the data what he wants.
-      if (append.n > 0) append.data = Uint8Array.from(append.data);
-    }
+    for (const append of appends) this.#giveUp(append, error);
     this.#drop();
+  }
+
+  #giveUp(append: Append, error: LogError): void {
+    append.fail(error);
+    // It may have to be sent again, and its caller may do with the data what he wants.
+    if (append.n > 0) append.data = Uint8Array.from(append.data);
   }
 
   /** Takes away what was given up before it was ever sent. */
@@ -95,7 +97,8 @@ export class Outbox implements AppendSink, Speaker {
     const waiting = this.#appends.slice(this.#head).filter(({ state }) => state !== "settled");
     const expired = waiting.filter(({ deadline }) => deadline <= now);
     for (const append of expired)
-      this.abandon([append], timeoutError(timeoutMs, append.state === "queued" ? "none" : "unknown"));
+      this.#giveUp(append, timeoutError(timeoutMs, append.state === "queued" ? "none" : "unknown"));
+    this.#drop();
     const next = waiting[expired.length];
     if (next !== undefined) this.#cancelTimer = clock.setTimer(next.deadline - now, this.#expire, true);
   };

@@ -7,12 +7,10 @@ import { abortedError } from "../errors.js";
 import { checkRead, type Read } from "../read-options.js";
 import type { LogRecord, RecordHead, SeqNum } from "../types.js";
 import type { Calls, Listener } from "./calls.js";
-import type { Reply, Request, WireRecord } from "./wire.js";
+import { costOf, type Reply, type Request, type WireRecord } from "./wire.js";
 
 /** Bytes that come ahead. */
 const aheadBytes = 512 << 10;
-/** As the server counts a record beside its data. */
-const recordOverhead = 64;
 
 type Step = IteratorResult<LogRecord | RecordHead>;
 const done: IteratorResult<never> = { done: true, value: undefined };
@@ -89,6 +87,7 @@ export class Reading implements AsyncIterableIterator<LogRecord | RecordHead>, L
         : reverse === true
           ? { from, to: this.#cursor - 1 }
           : { from: this.#cursor + 1, to: this.#to };
+    this.#takenBytes = 0;
     const credit = Math.max(1, aheadBytes - this.#aheadBytes());
     return { read: withoutUndefined({ book: this.#book.name, tag, ...range, reverse, follow, head, credit }) };
   }
@@ -172,10 +171,6 @@ export class Reading implements AsyncIterableIterator<LogRecord | RecordHead>, L
     for (const { resolve } of this.#waiting.splice(0)) resolve(done);
     return Promise.resolve(done);
   }
-}
-
-function costOf(record: LogRecord | RecordHead): number {
-  return recordOverhead + ("data" in record ? record.size : 0);
 }
 
 /** Fields that are there; what is left away is not sent. */

@@ -5,7 +5,7 @@ import grpc from "@grpc/grpc-js";
 import { LogError } from "../errors.js";
 import type { Session } from "../log.js";
 import { faultOf } from "./fault.js";
-import { channelOptions, statusOf } from "./grpc.js";
+import { serverOptions, statusOf } from "./grpc.js";
 import { append, respond, respondLong, rightOf, welcome, wireRecord } from "./respond.js";
 import type { Rights } from "./rights.js";
 import { Serving } from "./serving.js";
@@ -25,6 +25,9 @@ import {
   servicePath,
 } from "./wire.js";
 
+/** Bytes on the way to one client, beyond which the next message is not made yet. */
+const underWayBytes = 1 << 20;
+
 /** Who somebody is, by the token of his call. Throws `LOG_UNAUTHENTICATED`. */
 export type Authenticate = (token: string | undefined) => Rights;
 
@@ -39,7 +42,7 @@ type Answered = (error: grpc.ServiceError | null, reply?: object) => void;
 export class LogServer {
   readonly #log: Session;
   readonly #authenticate: Authenticate;
-  readonly #server = new grpc.Server(channelOptions);
+  readonly #server = new grpc.Server(serverOptions);
   readonly #sessions = new Set<{ readonly end: () => void }>();
 
   constructor(log: Session, authenticate: Authenticate) {
@@ -158,8 +161,16 @@ export class LogServer {
       call.emit("error", statusOf(faultOf(error)));
       return;
     }
+    let underWay = 0;
     const serving = new Serving(this.#log, rights, {
-      send: (frame) => call.write(frame),
+      send: (frame, bytes) => {
+        underWay += bytes;
+        const isFree = call.write(frame, () => {
+          underWay -= bytes;
+          if (underWay < underWayBytes && !call.writableNeedDrain) serving.drain();
+        });
+        return isFree && underWay < underWayBytes;
+      },
       setReading: (isReading) => (isReading ? call.resume() : call.pause()),
       end: (fault) => {
         call.emit("error", statusOf(fault));
@@ -179,7 +190,6 @@ export class LogServer {
       serving.close();
     };
     call.on("data", (frame: ClientFrame) => serving.frame(frame));
-    call.on("drain", () => serving.drain());
     call.on("end", () => {
       over();
       call.end();

@@ -7,6 +7,7 @@
  *
  * Called by server.ts and link.ts; calls the engine, respond.ts and Feeding.
  */
+import { checkSeqNum } from "../check.js";
 import { Forwarded, type Origin } from "../engine/append.js";
 import { readNumber, trimKind, writeHorizon } from "../engine/entry.js";
 import { GivenRecord } from "../engine/record.js";
@@ -23,6 +24,7 @@ import {
   type Answer,
   type Call,
   type ClientFrame,
+  costOf,
   type Fault,
   type Fed,
   type Hello,
@@ -33,20 +35,24 @@ import {
   type WireRecord,
 } from "./wire.js";
 
-/** Bytes of appends under way for one client, beyond which no more are taken. */
+/** Bytes of appends whose answers are not sent yet, beyond which no more are taken. */
 const appendBytes = 8 << 20;
-/** Bytes that wait for the client, beyond which subscriptions read from the log instead. */
-const outBytes = 1 << 20;
-/** Bytes of a record beside its data, in credits. */
-const recordOverhead = 64;
-/** Calls without an answer. */
+/** Bytes that wait to be sent, beyond which reads and subscriptions wait; one record may exceed it. */
+const outBytes = 2 << 20;
+/** Bytes of records in one message, beyond which the next ones go into another. */
+const frameBytes = 4 << 20;
+/** Bytes that an answer and a reply are counted as, without records. */
+const answerBytes = 32;
+const replyBytes = 32;
+/** Calls without an answer, and those of them that fetch a record. */
 const callsMax = 65_536;
+const fetchesMax = 64;
 const booksMax = 65_536;
 
 /** The way to the client. */
 export interface Outlet {
-  /** False: no more until `Serving.drain` is called. */
-  send(frame: ServerFrame): boolean;
+  /** A message of about so many bytes. False: no more until `Serving.drain` is called. */
+  send(frame: ServerFrame, bytes: number): boolean;
   /** Frames may come, or not. */
   setReading(isReading: boolean): void;
   end(fault: Fault): void;
@@ -73,7 +79,11 @@ export class Serving {
   #trimsSeen = 0;
   /** Reads with a reply that is not sent yet. */
   readonly #giving: Open[] = [];
-  #calls = 0;
+  /** Ids of calls without a last reply. */
+  readonly #calls = new Set<number>();
+  /** Calls that fetch a record, and those that wait until some of these are done. */
+  #fetches = 0;
+  #later: Call[] = [];
   #isGreeted = false;
   #isEnded = false;
   #isReading = true;
@@ -85,8 +95,16 @@ export class Serving {
   #fedBytes = 0;
   #answers: Answer[] = [];
   #replies: Reply[] = [];
+  #replyBytes = 0;
 
+  /** Of appends under way, and of those of them that have an answer. */
   #appendBytes = 0;
+  #answeredBytes = 0;
+  /** Appends without an answer, in the order they came in, from `#head` on. */
+  #appends: Forwarded[] = [];
+  #head = 0;
+  /** Answers that came before their turn: of a copy, the time has to be read. */
+  readonly #early = new Map<Forwarded, Answer>();
   #writer: Writer | undefined;
   /** The book that an append of this frame was allowed last. */
   #allowed: Buffer | undefined;
@@ -135,7 +153,7 @@ export class Serving {
     }
     if (log !== "") checkSeen({ id: log, position: seen }, this.#log.seen);
     this.#isGreeted = true;
-    this.#outlet.send({ welcome: welcome(this.#log) });
+    this.#outlet.send({ welcome: welcome(this.#log) }, 0);
   }
 
   /** Ends the session because of what the client said. */
@@ -153,6 +171,7 @@ export class Serving {
     const writer = this.#writer;
     const append = new Forwarded(entry, writer);
     this.#appendBytes += entry.length;
+    this.#appends.push(append);
     if (writer.fault !== undefined) {
       writer.failed(append, writer.fault);
       return;
@@ -177,22 +196,43 @@ export class Serving {
     if (!isTrim) this.#allowed = book;
   }
 
-  /** What became of an append of so many bytes. An answer that goes on from the last one is one with it. */
-  answer(answer: Answer, bytes: number): void {
-    this.#appendBytes -= bytes;
-    if (!this.#isReading) this.#setReading();
+  /** What became of an append. It is said when all before it has been. */
+  answer(append: Forwarded, answer: Answer): void {
+    if (this.#appends[this.#head] !== append) {
+      this.#early.set(append, answer);
+      return;
+    }
+    this.#say(append, answer);
+    while (this.#early.size > 0) {
+      const next = this.#appends[this.#head]!;
+      const early = this.#early.get(next);
+      if (early === undefined) break;
+      this.#early.delete(next);
+      this.#say(next, early);
+    }
+    this.#flush();
+  }
+
+  /** An answer that goes on from the last one is one with it. */
+  #say({ size }: Forwarded, answer: Answer): void {
+    if (++this.#head === this.#appends.length || this.#head === 4096) {
+      this.#appends.splice(0, this.#head);
+      this.#head = 0;
+    }
+    this.#answeredBytes += size;
     const last = this.#answers.at(-1);
     if (last !== undefined && follows(last, answer)) last.count++;
     else this.#answers.push(answer);
-    this.#flush();
   }
 
   // Calls
 
   #call(call: Call): void {
-    if (++this.#calls > callsMax) throw new ProtocolError(`there are more than ${callsMax} calls without an answer`);
     const { id } = call;
+    if (this.#calls.has(id)) throw new ProtocolError(`there is a call ${id} already`);
+    this.#calls.add(id);
     try {
+      if (this.#calls.size > callsMax) throw tooManyError();
       this.#rights.check(...rightOf(call));
       if (call.read !== undefined) void this.#read(id, call.read);
       else if (call.subscribe !== undefined) this.#subscribe(id, call.subscribe);
@@ -205,13 +245,32 @@ export class Serving {
   }
 
   #respond(id: number, call: Call): void {
+    const fetches = call.readPrev !== undefined || (call.readNext !== undefined && call.readNext.wait !== true);
+    if (fetches && (this.#fetches >= fetchesMax || this.isFull)) {
+      this.#later.push(call);
+      return;
+    }
+    if (fetches) this.#fetches++;
     // Only what waits can be given up.
     const waits = call.readNext?.wait === true || call.tail?.sync === true || call.checkpoint !== undefined;
     const open = waits ? this.#opened(id, 0) : undefined;
-    respond(this.#log, (name) => this.#book(name), call, open?.stop.signal).then(
-      (response) => this.finish({ id, last: true, ...response }),
-      (error: unknown) => this.finish({ id, last: true, fault: faultOf(error) }),
-    );
+    respond(this.#log, (name) => this.#book(name), call, open?.stop.signal)
+      .then(
+        (response) => this.finish({ id, last: true, ...response }),
+        (error: unknown) => this.finish({ id, last: true, fault: faultOf(error) }),
+      )
+      .finally(() => {
+        if (fetches) this.#fetches--;
+        if (this.#later.length > 0) this.#respondLater();
+      });
+  }
+
+  /** Those that wait for others to be done, as far as there is room. */
+  #respondLater(): void {
+    while (this.#later.length > 0 && this.#fetches < fetchesMax && !this.isFull && !this.#isEnded) {
+      const call = this.#later.shift()!;
+      this.#respond(call.id, call);
+    }
   }
 
   async #read(id: number, request: ReadRequest): Promise<void> {
@@ -226,13 +285,13 @@ export class Serving {
     try {
       const records = this.#book(book).read({ tag: tag || undefined, from, to, reverse, follow, head, signal });
       for await (const record of records) {
-        this.#give(id, open, record);
-        while ((open.credit <= 0 || !this.isWritable) && !signal.aborted) {
+        while ((open.credit <= 0 || this.isFull) && !signal.aborted) {
           await new Promise<void>((resolve) => {
             open.resume = resolve;
             if (open.credit > 0) this.#writable.push(resolve);
           });
         }
+        this.#give(id, open, record);
       }
       this.finish({ id, last: true });
     } catch (error) {
@@ -242,9 +301,11 @@ export class Serving {
 
   #give(id: number, open: Open, record: RecordHead): void {
     const wire = wireRecord(record);
-    open.credit -= recordOverhead + (wire.data?.length ?? 0);
+    const cost = costOf(wire);
+    open.credit -= cost;
     if (open.reply !== undefined) {
       open.reply.records.records.push(wire);
+      this.#replyBytes += cost;
       return;
     }
     const reply = { id, last: false, records: { records: [wire] } };
@@ -254,6 +315,7 @@ export class Serving {
   }
 
   #subscribe(id: number, { book, from }: { book: string; from?: number | undefined }): void {
+    if (from !== undefined) checkSeqNum("from", from);
     const feeding = new Feeding(this, this.#book(book), id);
     this.#feedings.set(id, feeding);
     feeding.start(from);
@@ -272,7 +334,6 @@ export class Serving {
   }
 
   #opened(id: number, credit: number): Open {
-    if (this.#open.has(id)) throw new ProtocolError(`there is a call ${id} already`);
     const open: Open = { stop: new AbortController(), credit, resume: undefined, reply: undefined };
     this.#open.set(id, open);
     return open;
@@ -304,20 +365,21 @@ export class Serving {
 
   reply(reply: Reply): void {
     this.#replies.push(reply);
+    this.#replyBytes += costOfReply(reply);
     this.#flush();
   }
 
   /** The last reply to a call. */
   finish(reply: Reply): void {
-    this.#calls--;
+    this.#calls.delete(reply.id);
     this.#open.delete(reply.id);
     this.#feedings.delete(reply.id);
     this.reply(reply);
   }
 
-  feed(fed: Fed, bytes: number): void {
+  feed(fed: Fed): void {
     this.#fed.push(fed);
-    this.#fedBytes += recordOverhead + bytes;
+    this.#fedBytes += costOf(fed.record);
     this.#flush();
   }
 
@@ -329,10 +391,14 @@ export class Serving {
   }
 
   get isCongested(): boolean {
-    return !this.isWritable && this.#fedBytes > outBytes;
+    return this.#fedBytes > outBytes;
   }
 
-  /** Resolves when the client takes more. */
+  get isFull(): boolean {
+    return !this.isWritable || this.#fedBytes + this.#replyBytes > outBytes;
+  }
+
+  /** Resolves when it may be full no more. */
   writable(): Promise<void> {
     return new Promise((resolve) => this.#writable.push(resolve));
   }
@@ -352,6 +418,7 @@ export class Serving {
     this.#flushing = false;
     if (this.#isEnded || !this.isWritable) return;
     const frame: ServerFrame = { applied: this.#log.engine.applied };
+    let bytes = this.#fedBytes;
     if (this.#fed.length > 0) {
       frame.fed = this.#fed;
       this.#fed = [];
@@ -359,21 +426,48 @@ export class Serving {
     }
     if (this.#answers.length > 0 && !this.#isLagging()) {
       frame.answers = this.#answers;
+      bytes += answerBytes * this.#answers.length;
       this.#answers = [];
+      this.#appendBytes -= this.#answeredBytes;
+      this.#answeredBytes = 0;
     }
     if (this.#replies.length > 0) {
-      frame.replies = this.#replies;
-      this.#replies = [];
       for (const open of this.#giving.splice(0)) open.reply = undefined;
+      const before = this.#replyBytes;
+      frame.replies = this.#takeReplies(frameBytes - bytes);
+      bytes += before - this.#replyBytes;
     }
-    if (frame.fed === undefined && frame.answers === undefined && frame.replies === undefined) return;
+    if (frame.fed === undefined && frame.answers === undefined && !frame.replies?.length) return;
     const { trimsSeen } = this.#log.engine.state;
     if (trimsSeen !== this.#trimsSeen) this.#tellReaches(frame);
     this.#trimsSeen = trimsSeen;
-    if (this.#outlet.send(frame)) return;
-    this.isWritable = false;
+    this.isWritable = this.#outlet.send(frame, bytes);
     this.#setReading();
+    if (this.isWritable) this.#wake();
   };
+
+  /** Replies for one message: of so many bytes, the last of them may exceed that. */
+  #takeReplies(bytes: number): Reply[] {
+    const taken = this.#replies;
+    if (this.#replyBytes <= bytes) {
+      this.#replies = [];
+      this.#replyBytes = 0;
+    } else {
+      let count = 0;
+      let left = bytes;
+      while (left > 0 && count < taken.length) left -= costOfReply(taken[count++]!);
+      this.#replies = taken.splice(count);
+      this.#replyBytes -= bytes - left;
+    }
+    return taken;
+  }
+
+  /** Something was sent: what waits for that goes on. */
+  #wake(): void {
+    if (this.#writable.length > 0) for (const resolve of this.#writable.splice(0)) resolve();
+    if (this.#later.length > 0) this.#respondLater();
+    if (this.#replies.length > 0) this.#flush();
+  }
 
   #tellReaches(frame: ServerFrame): void {
     for (const [name, book] of this.#books) {
@@ -394,12 +488,12 @@ export class Serving {
     if (this.isWritable || this.#isEnded) return;
     this.isWritable = true;
     this.#setReading();
-    for (const resolve of this.#writable.splice(0)) resolve();
+    this.#wake();
     this.#flush();
   }
 
   #setReading(): void {
-    const isReading = this.isWritable && this.#appendBytes <= appendBytes;
+    const isReading = this.isWritable && this.#appendBytes <= appendBytes && this.#replyBytes <= frameBytes;
     if (isReading === this.#isReading) return;
     this.#isReading = isReading;
     this.#outlet.setReading(isReading);
@@ -414,6 +508,7 @@ export class Serving {
       resume?.();
     }
     for (const feeding of this.#feedings.values()) feeding.stop();
+    this.#later = [];
     for (const resolve of this.#writable.splice(0)) resolve();
   }
 }
@@ -430,22 +525,40 @@ class Writer implements Origin {
     this.id = id;
   }
 
-  settled({ n, size }: Forwarded, result: AppendResult): void {
-    const { id: writer } = this;
+  settled(append: Forwarded, result: AppendResult): void {
+    const { writer, n } = append;
     if (result.ok) {
       const { seqnum, time } = result;
-      this.serving.answer({ writer, n, count: 1, accepted: { seqnum, time } }, size);
-    } else this.serving.answer({ writer, n, count: 1, refused: result.conflict }, size);
+      this.serving.answer(append, { writer, n, count: 1, accepted: { seqnum, time } });
+    } else this.serving.answer(append, { writer, n, count: 1, refused: result.conflict });
   }
 
-  forgotten({ n, size }: Forwarded): void {
-    this.serving.answer({ writer: this.id, n, count: 1, forgotten: {} }, size);
+  forgotten(append: Forwarded): void {
+    const { writer, n } = append;
+    this.serving.answer(append, { writer, n, count: 1, forgotten: {} });
   }
 
-  failed({ n, size }: Forwarded, error: LogError): void {
+  failed(append: Forwarded, error: LogError): void {
+    const { writer, n } = append;
     this.fault ??= new LogError(error.code, error.message, { outcome: "none", retryable: error.retryable });
-    this.serving.answer({ writer: this.id, n, count: 1, fault: faultOf(error) }, size);
+    this.serving.answer(append, { writer, n, count: 1, fault: faultOf(error) });
   }
+}
+
+function tooManyError(): LogError {
+  return new LogError(
+    "LOG_UNAVAILABLE",
+    `one client has more than ${callsMax} calls without an answer; let some end first`,
+    { retryable: true },
+  );
+}
+
+/** Bytes that a reply is counted as. */
+function costOfReply({ record, records }: Reply): number {
+  let bytes = replyBytes;
+  if (record?.record !== undefined) bytes += costOf(record.record);
+  if (records?.records !== undefined) for (const one of records.records) bytes += costOf(one);
+  return bytes;
 }
 
 /** Whether an answer is the next one of a run of accepted ones. */

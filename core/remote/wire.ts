@@ -188,11 +188,20 @@ export interface AppendReply {
   refused?: { tag: string; seqnum: SeqNum };
 }
 
+/** Bytes that a record is counted as, in credits and in what waits to be sent. The same on both sides. */
+export function costOf({ tags = [], data }: { readonly tags?: readonly string[]; readonly data?: Uint8Array }): number {
+  let bytes = 64 + (data?.length ?? 0);
+  for (const tag of tags) bytes += tag.length;
+  return bytes;
+}
+
 /** Version of the session's protocol. */
 export const protocolVersion = 1;
 
-/** Bytes of one message at most: a record and its tags, or what is packed behind each other. */
+/** Bytes of one message of a client at most: a record and its tags, or what is packed behind each other. */
 export const messageBytes = 24 << 20;
+/** The same of a server, which may say several things at once beside a record. */
+export const serverMessageBytes = 64 << 20;
 
 export const servicePath = "boki.log.v1.Log";
 
