@@ -115,6 +115,7 @@ class Agreement {
         else there.push(call);
       }
     }
+    for (const there of this.#there.values()) there.sort((a, b) => a.seqnum - b.seqnum);
   }
 
   // Records
@@ -149,17 +150,20 @@ class Agreement {
 
   /** In call order, seqnums rise, and nothing is missing before what is there. */
   #checkOrder(): void {
-    let before: Call | undefined;
-    let missing: Call[] = [];
-    for (const call of this.#history.calls) {
-      if (call.session !== before?.session) missing = [];
-      if (call.state === "gone") missing.push(call);
+    const { calls, isConcurrent } = this.#history;
+    const lastOf = new Map<number, Call>();
+    const missingOf = new Map<number, Call[]>();
+    for (const call of calls) {
+      const missing = missingOf.get(call.session) ?? [];
+      missingOf.set(call.session, missing);
+      if (call.state === "gone" && !call.isGivenUp) missing.push(call);
       if (call.state !== "there") continue;
+      const before = lastOf.get(isConcurrent ? call.session : 0);
       if (before !== undefined) {
         assert.ok(call.seqnum > before.seqnum, `L1 #${before.id} was called before #${call.id}`);
         assert.ok(call.time! >= before.time!, `L9 the time of #${call.id} is not before that of #${before.id}`);
       }
-      for (const one of missing) {
+      for (const one of missing.splice(0)) {
         if (one.answeredAt < call.calledAt) continue;
         const mayBeRefused = one.unless.some(
           ({ tag, after }) =>
@@ -167,8 +171,7 @@ class Agreement {
         );
         assert.ok(mayBeRefused, `L1 #${call.id} is there, and #${one.id}, called before it, is not`);
       }
-      missing = [];
-      before = call;
+      lastOf.set(isConcurrent ? call.session : 0, call);
     }
   }
 

@@ -21,9 +21,13 @@ export interface Call {
   seqnum: number;
   time: number | undefined;
   conflict: Condition | undefined;
+  /** One of an `appendAll` that its caller gave up: those of it that were not on their way by then will never be there. */
+  isGivenUp: boolean;
 }
 
 export interface Draft {
+  /** Default: the history's own. */
+  readonly session?: number;
   readonly book: string;
   readonly tags: readonly string[];
   readonly unless?: readonly Condition[] | undefined;
@@ -42,15 +46,21 @@ export class History {
   readonly calls: Call[] = [];
   readonly trims: Trim[] = [];
   session = 0;
+  /** Sessions run side by side, each in its own order; else one after the other. */
+  readonly isConcurrent: boolean;
   #events = 0;
+
+  constructor(isConcurrent = false) {
+    this.isConcurrent = isConcurrent;
+  }
 
   // Appends
 
   /** A call that is about to be made, and its input. The data says which it is. */
-  begin({ book, tags, unless, size }: Draft): { call: Call; input: AppendInput } {
+  begin({ book, tags, unless, size, session = this.session }: Draft): { call: Call; input: AppendInput } {
     const call: Call = {
       id: this.calls.length,
-      session: this.session,
+      session,
       book,
       tags,
       unless: unless ?? [],
@@ -61,6 +71,7 @@ export class History {
       seqnum: 0,
       time: undefined,
       conflict: undefined,
+      isGivenUp: false,
     };
     this.calls.push(call);
     return { call, input: { data: dataOf(call), tags, unless } };

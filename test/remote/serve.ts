@@ -3,6 +3,7 @@ import grpc from "@grpc/grpc-js";
 import { openLog } from "../../core/index.js";
 import type { Session } from "../../core/log.js";
 import { LogServer } from "../../core/remote/index.js";
+import type { OpenOptions } from "../../core/types.js";
 import { allRights } from "../../core/remote/rights.js";
 
 export interface Served {
@@ -11,8 +12,8 @@ export interface Served {
   close(): Promise<void>;
 }
 
-export async function serve(url: string, port = 0): Promise<Served> {
-  const log = await openLog(url);
+export async function serve(url: string, port = 0, options: OpenOptions = {}): Promise<Served> {
+  const log = await openLog(url, options);
   const server = new LogServer(log as Session, () => allRights);
   const bound = await server.listen(`127.0.0.1:${port}`, grpc.ServerCredentials.createInsecure());
   return {
