@@ -82,7 +82,7 @@ module.exports = {
     never(
       "grpc-in-one-place",
       "gRPC is loaded with core/remote, and touched in few files there",
-      "^(?!core/remote/(grpc|server|index|serve/(serve|health|reflection|protocols))\\.ts$|test/|benchmarks/)",
+      "^(?!core/remote/(grpc|server|share|index|serve/(serve|health|reflection|protocols))\\.ts$|test/|benchmarks/)",
       "node_modules/@grpc/",
     ),
     never(
@@ -90,6 +90,12 @@ module.exports = {
       "protocol buffers are touched in wire.ts, and where the services for tools are",
       "^core/(?!remote/(wire|serve/(protocols|describe))\\.ts$)|^libs/",
       "node_modules/protobufjs/",
+    ),
+    never(
+      "opentelemetry-in-one-place",
+      "spans are made in tracing.ts",
+      "^(?!core/remote/tracing\\.ts$|test/)",
+      "node_modules/@opentelemetry/",
     ),
     {
       name: "remote-is-loaded-late",

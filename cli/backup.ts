@@ -14,7 +14,7 @@ export function backupCommand(): Command {
     .addOption(jsonOption("what was copied"))
     .addHelpText(
       "after",
-      "\nA program that has the log open makes its backups itself, with log.backup(), while it goes on. A server writes them into\na folder of its own machine.",
+      "\nThe program that has the log open goes on meanwhile, if it shares the folder; one that does not makes its backups itself, with\nlog.backup(). A server writes them into a folder of its own machine.",
     )
     .action(action(backup));
 }

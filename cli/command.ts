@@ -54,10 +54,13 @@ export class Run {
     this.#input?.destroy();
   }
 
-  /** Opens a log. One that is not there is made only where the command is to begin one: a name may be mistyped. */
+  /**
+   * Opens a log, beside whoever shares it. One that is not there is made only where the command is to begin one: a name may be
+   * mistyped.
+   */
   async open(place: string, options: { readonly create?: boolean } = {}): Promise<Log> {
     const url = urlOf(place);
-    const where = isServer(url) ? serverOptions() : { create: options.create === true };
+    const where = isServer(url) ? serverOptions() : { create: options.create === true, share };
     const log = await openLog(url, { ...where, signal: this.signal });
     if (log.recovered !== undefined) {
       const { bytes, position } = log.recovered;
@@ -66,6 +69,9 @@ export class Run {
     return log;
   }
 }
+
+/** Windows has no socket that a folder could be shared over. */
+const share = process.platform !== "win32";
 
 /** The url of what the user gave as LOG: a url, or the path of a folder. */
 export function urlOf(place: string): string {

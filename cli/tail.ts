@@ -22,10 +22,7 @@ export function tailCommand(): Command {
     .option("-n, --lines <count>", "so many records", count, 10)
     .option("-f, --follow", "go on with records as they are appended, until Ctrl-C")
     .addOption(jsonOption("a record a line"))
-    .addHelpText(
-      "after",
-      "\nOne process owns a folder: while you follow, no other can open it. Following is for the url of a server.",
-    )
+    .addHelpText("after", "\nWhile you follow a folder, programs that open it with share: true can use it, others not.")
     .action(action(tail));
 }
 

@@ -1,6 +1,6 @@
 /** boki verify: reads all of a log and says what is damaged; changes nothing. */
 import type { Command } from "commander";
-import { type LongOptions, verify, type Verified } from "../core/index.js";
+import { type LogError, type LongOptions, verify, type Verified } from "../core/index.js";
 import { jsonOption } from "./arguments.js";
 import { action, command, type Run, urlOf } from "./command.js";
 import { Refusal } from "./exit.js";
@@ -35,7 +35,12 @@ async function verifyLog(run: Run, place: string, { json }: { readonly json?: tr
 
 async function findingsOf(run: Run, place: string, options: LongOptions): Promise<Verified> {
   const url = urlOf(place);
-  if (!isServer(url)) return verify(url, options);
+  try {
+    if (!isServer(url)) return await verify(url, options);
+  } catch (error) {
+    // Whoever has it open may share it.
+    if ((error as Partial<LogError>).code !== "LOG_LOCKED") throw error;
+  }
   await using log = await run.open(url);
   return await log.verify(options);
 }

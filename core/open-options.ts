@@ -12,7 +12,7 @@ export type Scheme = "memory" | "file" | "grpc";
 
 /** What makes two openings of one log differ. */
 export type Settings = {
-  readonly [K in keyof Omit<OpenOptions, "create" | "session" | "signal" | "token" | "tls">]-?: NonNullable<
+  readonly [K in keyof Omit<OpenOptions, "create" | "share" | "session" | "signal" | "token" | "tls">]-?: NonNullable<
     OpenOptions[K]
   >;
 };
@@ -23,7 +23,8 @@ const onlyFor: { readonly [K in keyof OpenOptions]?: readonly Scheme[] } = {
   durability: ["file"],
   io: ["memory", "file"],
   disk: ["file"],
-  timeoutMs: ["grpc"],
+  share: ["file"],
+  timeoutMs: ["file", "grpc"],
   token: ["grpc"],
   tls: ["grpc"],
 };
@@ -48,6 +49,14 @@ export function checkScheme(url: string, scheme: Scheme, options: OpenOptions): 
     const others = schemes.map((other) => howCalled[other]).join(" or ");
     throw new TypeError(`${name} is not for ${show(url)}; leave it away or use ${others}`);
   }
+  const { share, disk, timeoutMs } = options;
+  if (scheme !== "file") return;
+  if (share !== true && timeoutMs !== undefined)
+    throw new TypeError(`timeoutMs is for logs of other processes; leave it away or open ${url} with share: true`);
+  if (share === true && disk !== undefined)
+    throw new TypeError("share is not for a disk that other processes do not see; leave it or disk away");
+  if (share === true && process.platform === "win32")
+    throw new TypeError("share is not available on Windows; let one process serve the log with boki serve");
 }
 
 export function checkSettings(options: OpenOptions): Settings {
@@ -61,6 +70,7 @@ export function checkSettings(options: OpenOptions): Settings {
     random = systemRandom,
     disk = realDisk,
     create,
+    share,
     timeoutMs = defaultTimeoutMs,
     token,
     tls,
@@ -74,6 +84,7 @@ export function checkSettings(options: OpenOptions): Settings {
   checkBytes("cacheBytes", cacheBytes);
   checkBytes("auxBytes", auxBytes);
   checkBoolean("create", create);
+  checkBoolean("share", share);
   checkTimeout("timeoutMs", timeoutMs);
   if (token !== undefined && (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)))
     throw new TypeError("token must be a string of visible ASCII characters, as the server's token file has it");

@@ -6,10 +6,11 @@
  */
 import { randomUUID } from "node:crypto";
 import { realpath } from "node:fs/promises";
+import type { Duplex } from "node:stream";
 import { orAborted } from "./abort.js";
 import { show } from "./check.js";
 import { Engine } from "./engine/engine.js";
-import { abortedError } from "./errors.js";
+import { abortedError, LogError } from "./errors.js";
 import { Session } from "./log.js";
 import type { Disk } from "./loglet/file/disk.js";
 import { FileLoglet } from "./loglet/file/file-loglet.js";
@@ -21,18 +22,20 @@ import { checkSeen, parseSession } from "./session-id.js";
 import type { Log, OpenOptions } from "./types.js";
 import { addressOf, filePath } from "./url.js";
 
-interface Shared {
+interface Opened {
   readonly settings: Settings;
   /** It does not fail for want of a log. */
   creates: boolean;
   readonly engine: Promise<Engine>;
   sessions: number;
+  /** Other processes are served; what ends that. */
+  stopSharing: (() => Promise<void>) | undefined;
   /** Set while the last session closes: the next opening waits for it. */
   closing: Promise<void> | undefined;
 }
 
 interface Registry {
-  readonly open: Map<string, Shared>;
+  readonly open: Map<string, Opened>;
   /** Named memory logs stay until the process ends, so that a program can be restarted on one in a test. */
   readonly memory: Map<string, MemoryLoglet>;
   /** Names of the disks that are not the system's: the same path is another log on each. */
@@ -46,13 +49,12 @@ const registry: Registry = ((globalThis as { [registryKey]?: Registry })[registr
   disks: new WeakMap(),
 });
 
-let privateLogs = 0;
-
 /**
  * Opens a log, made where there is none, unless `create` is false.
  *
  * `memory:` is a private log in memory, `memory:NAME` one that this process shares; `file:DIR` is a folder (a path as
- * written), `file:///DIR` a URL. One process owns a folder at a time. `grpc://HOST:PORT` is a log that a server has.
+ * written), `file:///DIR` a URL. One process owns a folder at a time; with `share: true` others use it through that one.
+ * `grpc://HOST:PORT` is a log that a server has.
  *
  * Rejects with TypeError or RangeError on a bad url or option, `LOG_LOCKED` when another process has the folder,
  * `LOG_NOT_A_LOG`, `LOG_VERSION`, `LOG_CORRUPT`, `LOG_IO`, `LOG_FULL`, `LOG_ABORTED`; of a server also `LOG_UNAVAILABLE` when it cannot
@@ -60,49 +62,93 @@ let privateLogs = 0;
  */
 export async function openLog(url: string, options: OpenOptions = {}): Promise<Log> {
   const settings = checkSettings(options);
-  const { signal, create = true } = options;
+  const { signal } = options;
   if (signal?.aborted === true) throw abortedError(signal);
   const place = await parse(url, settings.disk);
   checkScheme(url, place.scheme, options);
   if (place.scheme === "grpc") return openRemote(url, place.name, settings, options);
+  if (options.share !== true) return openHere(url, place, settings, options);
+  const own = (): Promise<Session> => openHere(url, place, settings, options);
+  try {
+    return await own();
+  } catch (error) {
+    if (!(error instanceof LogError && error.code === "LOG_LOCKED")) throw error;
+    const { openShared } = await import("./remote/index.js");
+    return openShared(url, place.name, own, settings, options, error);
+  }
+}
+
+/** A session on an engine of this process. */
+async function openHere(url: string, place: Place, settings: Settings, options: OpenOptions): Promise<Session> {
+  const { create = true, share = false } = options;
   for (;;) {
-    const shared = registry.open.get(place.key);
-    if (shared?.closing !== undefined) {
-      await shared.closing.catch(() => undefined);
-    } else if (shared !== undefined && create && !shared.creates) {
+    const opened = registry.open.get(place.key);
+    if (opened?.closing !== undefined) {
+      await opened.closing.catch(() => undefined);
+    } else if (opened !== undefined && create && !opened.creates) {
       // Whether it fails for want of a log is not our matter.
-      shared.creates = await shared.engine.then(
+      opened.creates = await opened.engine.then(
         () => true,
         () => false,
       );
-    } else if (shared !== undefined) {
-      refuseDifferent(url, shared.settings, settings);
-      return join(url, place.key, shared, options);
+    } else if (opened !== undefined) {
+      refuseDifferent(url, opened.settings, settings);
+      return join(url, place.key, opened, options);
     } else {
-      const engine = start(place, settings, create);
-      const made: Shared = { settings, creates: create, engine, sessions: 0, closing: undefined };
+      const engine = start(place, settings, create, share);
+      const made: Opened = {
+        settings,
+        creates: create,
+        engine,
+        sessions: 0,
+        stopSharing: undefined,
+        closing: undefined,
+      };
       registry.open.set(place.key, made);
       return join(url, place.key, made, options);
     }
   }
 }
 
-async function join(url: string, key: string, shared: Shared, { signal, session }: OpenOptions): Promise<Log> {
-  shared.sessions++;
+async function join(url: string, key: string, opened: Opened, options: OpenOptions): Promise<Session> {
+  const { signal, session, share } = options;
+  opened.sessions++;
   const release = async (): Promise<void> => {
-    if (--shared.sessions > 0) return;
-    shared.closing = shared.engine.then((engine) => engine.close()).finally(() => registry.open.delete(key));
-    await shared.closing;
+    if (--opened.sessions > 0) return;
+    opened.closing = close(opened).finally(() => registry.open.delete(key));
+    await opened.closing;
   };
   try {
-    const engine = await orAborted(shared.engine, signal);
+    const engine = await orAborted(opened.engine, signal);
     if (session !== undefined) checkSeen(parseSession(session), { id: engine.loglet.id, position: engine.applied });
+    if (share === true) opened.stopSharing ??= startSharing(url, engine);
     return new Session(url, engine, release);
   } catch (error) {
     // Others may be waiting for the same opening; whoever leaves last closes what comes of it.
     void release().catch(() => undefined);
     throw error;
   }
+}
+
+/** Serves other processes, from the first that comes; gives what ends that. */
+function startSharing(url: string, engine: Engine): () => Promise<void> {
+  let server: Promise<{ welcome: (guest: Duplex) => void; close: () => Promise<void> }> | undefined;
+  engine.loglet.share!((guest) => {
+    server ??= import("./remote/index.js").then(({ shareLog }) =>
+      shareLog(new Session(url, engine, () => Promise.resolve())),
+    );
+    server.then(
+      ({ welcome }) => welcome(guest),
+      () => guest.destroy(),
+    );
+  });
+  return async () => (await server)?.close();
+}
+
+async function close({ engine, stopSharing }: Opened): Promise<void> {
+  const opened = await engine;
+  await stopSharing?.();
+  await opened.close();
 }
 
 interface Place {
@@ -116,7 +162,7 @@ async function parse(url: unknown, disk: Disk): Promise<Place> {
   if (typeof url !== "string") throw new TypeError(`openLog takes a url such as "file:./data", not ${show(url)}`);
   if (url.startsWith("memory:")) {
     const name = url.slice("memory:".length);
-    return { scheme: "memory", name, key: name === "" ? `memory:#${++privateLogs}` : `memory:${name}` };
+    return { scheme: "memory", name, key: name === "" ? `memory:#${randomUUID()}` : `memory:${name}` };
   }
   if (url.startsWith("file:")) {
     const path = filePath(url);
@@ -141,8 +187,8 @@ function diskName(disk: Disk): string {
   return name;
 }
 
-async function start(place: Place, settings: Settings, create: boolean): Promise<Engine> {
-  const loglet = await openLoglet(place, settings, create);
+async function start(place: Place, settings: Settings, create: boolean, share: boolean): Promise<Engine> {
+  const loglet = await openLoglet(place, settings, create, share);
   try {
     return await Engine.start(loglet, settings);
   } catch (error) {
@@ -152,9 +198,14 @@ async function start(place: Place, settings: Settings, create: boolean): Promise
   }
 }
 
-async function openLoglet({ scheme, name }: Place, settings: Settings, create: boolean): Promise<Loglet> {
+async function openLoglet(
+  { scheme, name }: Place,
+  settings: Settings,
+  create: boolean,
+  share: boolean,
+): Promise<Loglet> {
   const { clock, random, disk, durability, io } = settings;
-  if (scheme === "file") return FileLoglet.open(name, { create, durability, io, clock, random, disk });
+  if (scheme === "file") return FileLoglet.open(name, { create, durability, io, clock, random, disk, share });
   if (name === "") return MemoryLoglet.create({ clock, random });
   let loglet = registry.memory.get(name);
   if (loglet === undefined) registry.memory.set(name, (loglet = MemoryLoglet.create({ clock, random })));

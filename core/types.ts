@@ -40,7 +40,12 @@ export interface OpenOptions {
   readonly random?: (() => number) | undefined;
   /** The disk under the log, such as the `FaultDisk` of `boki/testing`. Default: the system's. Only for `file:`. */
   readonly disk?: Disk | undefined;
-  /** How long each call may wait for the server, ms; an append or a call that waits longer fails with `LOG_TIMEOUT`. Default 30,000. Only for `grpc:`. */
+  /**
+   * Whether other processes of this machine may use the folder at the same time, each with `share: true`: the first one serves the
+   * rest, and when it is gone another one does. Default false. Only for `file:`.
+   */
+  readonly share?: boolean | undefined;
+  /** How long each call may wait for the server, ms; an append or a call that waits longer fails with `LOG_TIMEOUT`. Default 30,000. Only for `grpc:` and `share`. */
   readonly timeoutMs?: number | undefined;
   /** Who this is, for a server that asks. Only for `grpc:`. */
   readonly token?: string | undefined;

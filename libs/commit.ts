@@ -27,25 +27,24 @@ export class Commit {
    * Appends it; resolves when the replicas of this process have it. Rejects as `append` does, `LOG_TOO_LARGE` where it is more
    * than a record holds.
    */
-  async append(feed: Feed, signal?: AbortSignal): Promise<AppendResult> {
+  append(feed: Feed, signal?: AbortSignal): Promise<AppendResult> {
     const { book } = feed;
     const data = encodeCommit(this.parts);
     const { recordBytes, conditionsPerRecord } = book.log.limits;
     this.#compact(conditionsPerRecord);
     this.#checkSize(data.length, recordBytes, conditionsPerRecord);
     feed.commits.set(data, this.parts);
-    let result: AppendResult;
-    try {
-      result = await book.append(data, { tags: this.#tags, unless: this.#unless, signal });
-    } catch (error) {
-      throw asTooLarge(error);
-    } finally {
-      feed.commits.delete(data);
-    }
-    if (!result.ok) return result;
-    const reached = feed.reached(result.seqnum);
-    if (reached !== undefined) await reached;
-    return result;
+    return book.append(data, { tags: this.#tags, unless: this.#unless, signal }).then(
+      (result) => {
+        feed.commits.delete(data);
+        const reached = result.ok ? feed.reached(result.seqnum) : undefined;
+        return reached === undefined ? result : reached.then(() => result);
+      },
+      (error: unknown) => {
+        feed.commits.delete(data);
+        throw asTooLarge(error);
+      },
+    );
   }
 
   /** The log leaves out what is repeated, but only behind the count: above `max`, it is left out here. */

@@ -34,17 +34,32 @@ export class StoreConflictError extends StoreError {
   }
 }
 
-/** A unique index has the entry already, for another key. */
+/** A unique index has the entry already, for another key; or for several, by writers that do not declare the index. */
 export class StoreUniqueError extends StoreError {
   readonly index: string;
-  /** Of the object that has the entry. */
+  /** Of the object that has the entry, the first one of `keys`. */
   readonly key: string;
+  /** Of all objects that have it. */
+  readonly keys: readonly string[];
 
-  constructor(collection: string, index: string, value: string, key: string) {
-    super("STORE_UNIQUE", `unique index "${index}" of "${collection}" has ${value} already, for the object "${key}"`);
+  constructor(collection: string, index: string, value: string, keys: readonly string[]) {
+    const objects = keys.map((key) => `"${key}"`).join(", ");
+    super(
+      "STORE_UNIQUE",
+      keys.length === 1
+        ? `unique index "${index}" of "${collection}" has ${value} already, for the object ${objects}`
+        : `unique index "${index}" of "${collection}" has ${value} more than once, for the objects ${objects}; change or delete all but one`,
+    );
     this.index = index;
-    this.key = key;
+    this.key = keys[0]!;
+    this.keys = keys;
   }
+}
+
+/** What a look-up in an index depends on cannot be read; `cause` is what `get` of that object rejects with. */
+export function unreadableError(collection: string, index: string, key: string, cause: StoreError): StoreError {
+  const message = `index "${index}" of "${collection}" depends on "${key}", which cannot be read: ${cause.message}`;
+  return new StoreError(cause.code, message, { cause });
 }
 
 /** An update of an object that does not exist. */
@@ -57,13 +72,19 @@ export class StoreNotFoundError extends StoreError {
   }
 }
 
-/** The schema of the collection refused a value. */
+/** The schema of the collection refused a value; or one of an older version could not be brought up, and `cause` says why. */
 export class StoreInvalidError extends StoreError {
   /** What the schema said, in its own words, with paths. */
   readonly issues: readonly string[];
 
-  constructor(collection: string, key: string, issues: readonly string[]) {
-    super("STORE_INVALID", `the schema of "${collection}" refuses "${key}": ${issues.join("; ")}`);
+  constructor(collection: string, key: string, issues: readonly string[], cause?: unknown) {
+    super(
+      "STORE_INVALID",
+      cause === undefined
+        ? `the schema of "${collection}" refuses "${key}": ${issues.join("; ")}`
+        : `"${key}" of "${collection}" cannot be brought up: ${issues.join("; ")}; mend migrate, put() a new value or delete() it`,
+      { cause },
+    );
     this.issues = issues;
   }
 }

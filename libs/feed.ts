@@ -69,12 +69,11 @@ export class Feed {
     return feed;
   }
 
-  /** The feed of a book, running. */
-  static async running(book: LogBook): Promise<Feed> {
+  /** The feed of a book, running; at once where it runs already. */
+  static running(book: LogBook): Feed | Promise<Feed> {
     const feed = Feed.of(book);
     if (feed.#isRunning) return feed;
-    await (feed.#started ??= feed.#start());
-    return feed;
+    return (feed.#started ??= feed.#start()).then(() => feed);
   }
 
   /** Where the feed is. Nothing is kept for it: good until something is awaited. */

@@ -194,6 +194,11 @@ export class Transaction {
     this.feed.views.close(this.view);
   }
 
+  /** Only one thing takes part so far. */
+  get hasOneShare(): boolean {
+    return this.#shares.size === 1;
+  }
+
   get shares(): Iterable<Participant> {
     return this.#shares.values();
   }
@@ -206,13 +211,14 @@ const hastyAttempts = 4;
 const waitMsMin = 1;
 const waitMsMax = 200;
 
-/** The transaction that a function runs in. Made with the first one: on Node before 24 it makes all promises slower. */
-let running: AsyncLocalStorage<Transaction> | undefined;
+/** The transaction that a function runs in. On Node before 24 it makes all promises slower: it is off while no such function runs. */
+const running = new AsyncLocalStorage<Transaction>();
+let runningCount = 0;
 
 /** Whether the code that asks runs inside a transaction. */
 export function isInTransaction(): boolean {
   // What a transaction has started may go on after its end.
-  return running?.getStore()?.ended === false;
+  return running.getStore()?.ended === false;
 }
 
 /**
@@ -231,87 +237,72 @@ export async function transaction<T>(
   const { signal, attempts = attemptsMax } = options;
   if (!(Number.isInteger(attempts) && attempts > 0))
     throw new RangeError(`attempts must be a whole number from 1 on, not ${show(attempts)}`);
-  running ??= new AsyncLocalStorage<Transaction>();
   if (isInTransaction()) {
     throw new TypeError("a transaction inside a transaction; hand the `tx` of the outer one to the function instead");
   }
-  const feed = await Feed.running(book);
-  let names: readonly string[] = [];
+  const opened = Feed.running(book);
+  const feed = opened instanceof Promise ? await opened : opened;
+  /** Names that it has the turn of. */
+  let held: readonly string[] = [];
   for (let attempt = 1; ; attempt++) {
     if (signal?.aborted === true) throw abortedError(signal);
     if (attempt > hastyAttempts) await backOff(feed, attempt - hastyAttempts, signal);
-    const run = new Attempt<T>(feed, names);
-    const outcome = await run.do(running, body, signal);
-    if (outcome.ok) return outcome.result;
-    if (attempt >= attempts) throw new StoreConflictError("a transaction", attempt);
-    names = outcome.names;
-  }
-}
-
-type Outcome<T> = { readonly ok: true; readonly result: T } | { readonly ok: false; readonly names: readonly string[] };
-
-/** One run of a transaction's function, with the turns of what the run before it wrote. */
-class Attempt<T> {
-  readonly #feed: Feed;
-  #held: readonly string[];
-
-  constructor(feed: Feed, names: readonly string[]) {
-    this.#feed = feed;
-    this.#held = names;
-  }
-
-  async do(
-    running: AsyncLocalStorage<Transaction>,
-    body: (tx: Transaction) => Promise<T> | T,
-    signal: AbortSignal | undefined,
-  ): Promise<Outcome<T>> {
-    const feed = this.#feed;
-    if (this.#held.length > 0) await feed.turns.takeAll(this.#held, signal);
+    if (held.length > 0) await feed.turns.takeAll(held, signal);
+    /** Those to have the turn of, should it run again. */
+    let wanted = held;
     const tx = new Transaction(feed);
     try {
-      const result = await running.run(tx, body, tx);
-      if (tx.isBusy) await tx.settle();
-      tx.close();
+      let result: T;
+      runningCount++;
+      try {
+        result = await running.run(tx, body, tx);
+        if (tx.isBusy) await tx.settle();
+        tx.close();
+      } finally {
+        if (--runningCount === 0) running.disable();
+      }
       const commit = new Commit();
       const names: string[] = [];
       for (const share of tx.shares) {
         const prepared = share.prepare(commit, names);
         if (prepared !== undefined) await prepared;
       }
-      if (commit.parts.length === 0 || this.#isRefused(tx, commit, names)) {
-        return commit.parts.length === 0 ? { ok: true, result } : { ok: false, names: [...new Set(names)] };
+      if (commit.parts.length === 0) return result;
+      wanted = names;
+      const missing = held.length === 0 ? names : names.filter((name) => !held.includes(name));
+      // Who has the turn is about to change what this one has read.
+      if (!isStale(tx, commit, names) && feed.turns.tryTake(missing)) {
+        held = held.length === 0 ? missing : [...held, ...missing];
+        // From here on the conditions see to it: nothing is kept any more for its view, which would cost each commit a version.
+        tx.end();
+        const appended = await commit.append(feed, signal);
+        if (appended.ok) return result;
+        wanted = [...names, appended.conflict.tag];
+        await feed.sync(signal);
       }
-      const appended = await commit.append(feed, signal);
-      if (appended.ok) return { ok: true, result };
-      await feed.sync(signal);
-      return { ok: false, names: [...new Set([...names, appended.conflict.tag])] };
     } catch (error) {
       await tx.settle();
       if (!(error instanceof OutdatedError)) throw error;
       await feed.sync(signal);
-      return { ok: false, names: this.#held };
     } finally {
       tx.end();
-      feed.turns.give(this.#held);
+      feed.turns.give(held);
     }
+    if (attempt >= attempts) throw new StoreConflictError("a transaction", attempt);
+    held = [...new Set(wanted)];
   }
+}
 
-  /** Whether it is known already that the commit would be refused. If not, it has the turn of all `names`. */
-  #isRefused(tx: Transaction, commit: Commit, names: string[]): boolean {
-    for (const share of tx.shares) {
-      share.guard(commit);
-      const stale = share.stale();
-      if (stale === undefined) continue;
-      names.push(stale);
-      return true;
-    }
-    const held = this.#held;
-    const missing = held.length === 0 ? names : names.filter((name) => !held.includes(name));
-    // Who has the turn is about to change what this one has read.
-    if (!this.#feed.turns.tryTake(missing)) return true;
-    this.#held = held.length === 0 ? missing : [...held, ...missing];
-    return false;
+/** Adds the conditions. Whether it is known already that the commit would be refused; then the name of what has changed is added. */
+function isStale(tx: Transaction, commit: Commit, names: string[]): boolean {
+  for (const share of tx.shares) {
+    share.guard(commit);
+    const stale = share.stale();
+    if (stale === undefined) continue;
+    names.push(stale);
+    return true;
   }
+  return false;
 }
 
 /** Waits longer with each attempt, and never as long as others do. */

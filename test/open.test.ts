@@ -109,7 +109,10 @@ describe("a log that must be there (create: false)", () => {
 
   it("is refused as an option of a log in memory, and so is what is neither true nor false", async () => {
     for (const create of [true, false])
-      await assert.rejects(openLog("memory:", { create }), { name: "TypeError", message: /create is not for memory:/ });
+      await assert.rejects(openLog("memory:", { create }), {
+        name: "TypeError",
+        message: /create is not for "memory:"/,
+      });
     for (const create of [null, "no", 0])
       await assert.rejects(openLog("file:/log", { disk: new FaultDisk(), create } as unknown as OpenOptions), {
         name: "TypeError",

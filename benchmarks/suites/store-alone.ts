@@ -35,7 +35,7 @@ async function memory(): Promise<Sample[]> {
   return [{ case: "open object", system: "boki", metric: "memory", unit: "bytes", value }];
 }
 
-/** Awaited reads, one after the other; then again once there was a transaction, for that makes promises slower before Node 24. */
+/** Awaited reads, one after the other; then again once there was a transaction: before Node 24 promises are slower while one runs. */
 async function reads(): Promise<Sample[]> {
   const count = 500_000;
   const rate = async (): Promise<number> => {

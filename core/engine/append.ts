@@ -60,6 +60,8 @@ export class Append implements Pending {
   acked = 0;
   /** When the waiting for it ends, by a monotonic clock in ms, where there is such a bound. */
   deadline = Infinity;
+  /** Trace context of the call that made it, where there is one. */
+  traceparent: string | undefined = undefined;
 
   /** Ends the header that `writer` holds. `data` is referred to, not copied, until it is encoded. */
   constructor(writer: HeaderWriter, data: Uint8Array, waiter: Waiter, place: number) {

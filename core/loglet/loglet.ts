@@ -13,6 +13,7 @@
  *     `outcome` says whether its entries may be found at the next opening. A full disk is no failure: `LOG_FULL` with
  *     outcome "none", and the next append may succeed.
  */
+import type { Duplex } from "node:stream";
 import type { BackedUp, Durability, LongOptions, Recovered, Verified } from "../types.js";
 
 /** Place of an entry in a loglet: a safe integer. The engine's seqnums are positions. */
@@ -131,6 +132,8 @@ export interface Loglet {
     facts: () => { readonly records: number; readonly time: number },
     options: LongOptions,
   ): Promise<BackedUp>;
+  /** Gives `welcome` the connections of other processes that want to use the log through this one. Only where they could not else. */
+  share?(welcome: (guest: Duplex) => void): void;
   /** Finishes the append under way and gives everything back. Idempotent. */
   close(): Promise<void>;
 }

@@ -10,6 +10,7 @@ import type { Clock } from "../types.js";
 import type { Connection, Speaker } from "./connection.js";
 import { errorOf } from "./fault.js";
 import { timeoutError } from "./outbox.js";
+import { traceparent } from "./tracing.js";
 import type { Call, ClientFrame, Credit, Reply, Request, Response, ServerFrame } from "./wire.js";
 
 export interface Listener {
@@ -23,8 +24,19 @@ export interface Listener {
 interface Asked {
   readonly listener: Listener;
   readonly deadline: number;
+  readonly traceparent: string | undefined;
   isAgain: boolean;
 }
+
+interface AskOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly bounded: boolean;
+  /** Called each time it goes out. */
+  readonly onSaid?: () => void;
+}
+
+/** Calls in one frame, which may have long names. */
+const frameCalls = 4096;
 
 export class Calls implements Speaker {
   readonly #connection: Connection;
@@ -32,7 +44,8 @@ export class Calls implements Speaker {
   readonly #timeoutMs: number;
   /** In the order of asking. */
   readonly #asked = new Map<number, Asked>();
-  #unsaid: number[] = [];
+  /** Those that the server has not heard. */
+  #unsaid = new Set<number>();
   #ended: number[] = [];
   #credits: Credit[] = [];
   #id = 0;
@@ -52,11 +65,11 @@ export class Calls implements Speaker {
   add(listener: Listener, bounded: boolean): number {
     const { fault } = this.#connection;
     if (fault !== undefined) throw fault;
-    do this.#id = (this.#id + 1) >>> 0;
+    do this.#id = this.#id === 0xffff_ffff ? 1 : this.#id + 1;
     while (this.#asked.has(this.#id));
     const deadline = bounded ? this.#clock.monotonic() + this.#timeoutMs : Infinity;
-    this.#asked.set(this.#id, { listener, deadline, isAgain: false });
-    this.#unsaid.push(this.#id);
+    this.#asked.set(this.#id, { listener, deadline, traceparent: traceparent(), isAgain: false });
+    this.#unsaid.add(this.#id);
     if (bounded) this.#cancelTimer ??= this.#clock.setTimer(this.#timeoutMs, this.#expire, true);
     this.#connection.schedule();
     return this.#id;
@@ -64,21 +77,23 @@ export class Calls implements Speaker {
 
   /** Nobody waits for it any more. */
   end(id: number): void {
-    if (!this.#asked.delete(id)) return;
+    if (!this.#asked.delete(id) || this.#unsaid.delete(id) || !this.#connection.isOpen) return;
     this.#ended.push(id);
     this.#connection.schedule();
   }
 
   credit(id: number, bytes: number): void {
+    // Else it is asked again, with all the credit that there is then.
+    if (!this.#connection.isOpen) return;
     this.#credits.push({ id, bytes });
     this.#connection.schedule();
   }
 
   /** A question with one answer. `bounded`: within the timeout; without, it may wait for ever. */
-  ask(request: Request, options: { readonly signal?: AbortSignal | undefined; bounded: boolean }): Promise<Response> {
+  ask(request: Request, { signal, bounded, onSaid }: AskOptions): Promise<Response> {
     return new Promise((resolve, reject) => {
-      const { signal, bounded } = options;
-      const id = this.add({ request: () => request, hear: resolve, fail: reject }, bounded);
+      const say = onSaid === undefined ? () => request : () => (onSaid(), request);
+      const id = this.add({ request: say, hear: resolve, fail: reject }, bounded);
       if (signal === undefined) return;
       const stop = onAbort(signal, () => {
         this.end(id);
@@ -90,24 +105,41 @@ export class Calls implements Speaker {
     });
   }
 
+  /** A question that changes something: its errors say whether it may have done so (L7). */
+  async change(request: Request, signal: AbortSignal | undefined): Promise<void> {
+    let said = 0;
+    try {
+      await this.ask(request, { signal, bounded: true, onSaid: () => said++ });
+    } catch (error) {
+      if (!(error instanceof LogError)) throw error;
+      const { code, message, retryable, cause } = error;
+      // What was asked over another link may have been done, whatever is said of it now.
+      const outcome = said === 0 ? "none" : said === 1 ? (error.outcome ?? "unknown") : "unknown";
+      throw new LogError(code, message, { outcome, retryable, cause });
+    }
+  }
+
   opened(): void {
     this.#ended = [];
     this.#credits = [];
-    this.#unsaid = [...this.#asked.keys()];
+    this.#unsaid = new Set(this.#asked.keys());
   }
 
   speak(frame: ClientFrame): void {
-    if (this.#unsaid.length > 0) {
-      const unsaid = this.#unsaid;
-      this.#unsaid = [];
+    if (this.#unsaid.size > 0) {
       const calls: Call[] = [];
-      for (const id of unsaid) {
-        const asked = this.#asked.get(id);
-        if (asked === undefined) continue;
+      for (const id of this.#unsaid) {
+        if (calls.length === frameCalls) {
+          this.#connection.schedule();
+          break;
+        }
+        this.#unsaid.delete(id);
+        const asked = this.#asked.get(id)!;
         const request = asked.listener.request(asked.isAgain);
         asked.isAgain = true;
-        if (request !== undefined) calls.push({ id, ...request });
-        else this.#fail(id, brokenError());
+        if (request === undefined) this.#fail(id, brokenError());
+        else if (asked.traceparent === undefined) calls.push({ id, ...request });
+        else calls.push({ id, traceparent: asked.traceparent, ...request });
       }
       if (calls.length > 0) frame.calls = calls;
     }
@@ -133,6 +165,7 @@ export class Calls implements Speaker {
   #fail(id: number, error: Error): void {
     const asked = this.#asked.get(id);
     this.#asked.delete(id);
+    this.#unsaid.delete(id);
     asked?.listener.fail(error);
   }
 

@@ -7,7 +7,7 @@ import { onAbort } from "../abort.js";
 import { Appender } from "../appender.js";
 import { checkName, checkOptions, checkSeqNum, checkSignal, checkSubscriber, checkTag, show } from "../check.js";
 import { GivenRecord, headOf, makeRecord } from "../engine/record.js";
-import { abortedError, closedError, LogError } from "../errors.js";
+import { abortedError, closedError } from "../errors.js";
 import { limits } from "../limits.js";
 import { checkNext, checkPrev, type Next, type Prev, type Read } from "../read-options.js";
 import { sessionId } from "../session-id.js";
@@ -25,6 +25,7 @@ import type {
   LogRecord,
   LogStats,
   LongOptions,
+  Progress,
   Recovered,
   RecordHead,
   SeqNum,
@@ -41,6 +42,7 @@ import { Following } from "./following.js";
 import { Memory } from "./memory.js";
 import { Outbox } from "./outbox.js";
 import { Reading, withoutUndefined } from "./reading.js";
+import { spanned, traced } from "./tracing.js";
 import type { LongReply, Reply, Request, Response, ServerFrame, Welcome, WireRecord } from "./wire.js";
 
 const signalOptions = new Set(["signal"]);
@@ -83,6 +85,7 @@ export class RemoteLog implements Log, Speaker {
     seen: { id: string; position: number },
     signal?: AbortSignal,
   ): Promise<RemoteLog> {
+    if (signal?.aborted === true) throw abortedError(signal);
     const log = new RemoteLog(url, options, seen);
     const stop = onAbort(signal, () => log.#connection.fail(abortedError(signal!)));
     try {
@@ -119,7 +122,7 @@ export class RemoteLog implements Log, Speaker {
 
   book(name: string): LogBook {
     checkName("the name of a book", name, limits.bookNameBytes);
-    return new RemoteBook(this, name);
+    return traced(new RemoteBook(this, name));
   }
 
   beforeFlush(fn: () => void): void {
@@ -166,7 +169,7 @@ export class RemoteLog implements Log, Speaker {
   ): Promise<Response> {
     checkOptions(what, options, signalOptions);
     this.checkWaiting(options?.signal);
-    return this.calls.ask(request, { signal: options?.signal, bounded });
+    return spanned(what, () => this.calls.ask(request, { signal: options?.signal, bounded }));
   }
 
   async verify(options: LongOptions = {}): Promise<Verified> {
@@ -200,24 +203,37 @@ export class RemoteLog implements Log, Speaker {
     if (onProgress !== undefined && typeof onProgress !== "function")
       throw new TypeError(`onProgress must be a function, not ${show(onProgress)}`);
     this.checkWaiting(signal);
-    return new Promise((resolve, reject) => {
-      const id = this.calls.add(
-        {
-          request: (isAgain) => (isAgain ? undefined : request),
-          hear: ({ long = {}, last }: Reply) => {
-            const { done = 0, total = 0 } = long.progress ?? {};
-            if (last) resolve(long);
-            else onProgress?.({ done, total });
+    const ask = (): Promise<LongReply> =>
+      new Promise((resolve, reject) => {
+        const id = this.calls.add(
+          {
+            request: (isAgain) => (isAgain ? undefined : request),
+            hear: ({ long = {}, last }: Reply) => {
+              if (last) over(resolve, long);
+              else report(long.progress);
+            },
+            fail: (error) => over(reject, error),
           },
-          fail: reject,
-        },
-        false,
-      );
-      onAbort(signal, () => {
-        this.calls.end(id);
-        reject(abortedError(signal!));
+          false,
+        );
+        const stop = onAbort(signal, () => giveUp(abortedError(signal!)));
+        const over = <T>(settle: (value: T) => void, value: T): void => {
+          stop();
+          settle(value);
+        };
+        const giveUp = (error: unknown): void => {
+          this.calls.end(id);
+          over(reject, error);
+        };
+        const report = ({ done = 0, total = 0 }: Partial<Progress> = {}): void => {
+          try {
+            onProgress?.({ done, total });
+          } catch (error) {
+            giveUp(error);
+          }
+        };
       });
-    });
+    return spanned(what, ask);
   }
 
   checkWaiting(signal: AbortSignal | undefined): void {
@@ -266,7 +282,7 @@ export class RemoteLog implements Log, Speaker {
   async #close(): Promise<void> {
     this.calls.failed(closedError());
     await this.outbox.drained();
-    this.#connection.close();
+    await this.#connection.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -317,8 +333,10 @@ class RemoteBook implements LogBook {
       this.checkOpen(signal);
       const known = from === 0 ? undefined : this.log.memory.find(this.name, tag, from);
       if (known !== undefined) return Promise.resolve(head === true ? headOf(known) : known) as Promise<never>;
-      const request = { readNext: withoutUndefined({ book: this.name, tag, from, head, wait }) };
-      if (wait !== true) return this.#find(request, head, signal) as Promise<never>;
+      // Who waits no time at all looks whether there is one.
+      const waits = wait === true && timeoutMs !== 0;
+      const request = { readNext: withoutUndefined({ book: this.name, tag, from, head, wait: waits || undefined }) };
+      if (!waits) return this.#find(request, head, signal) as Promise<never>;
       return this.#wait(request, head, signal, timeoutMs) as Promise<never>;
     } catch (error) {
       return Promise.reject(error);
@@ -359,17 +377,18 @@ class RemoteBook implements LogBook {
     timeoutMs: number | undefined,
   ): Promise<LogRecord | RecordHead | undefined> {
     if (timeoutMs === undefined) return this.#find(request, head, signal, false);
-    const expired = new AbortController();
-    const cancel = this.log.clock.setTimer(timeoutMs, () => expired.abort());
-    const either = signal === undefined ? expired.signal : AbortSignal.any([signal, expired.signal]);
+    const over = new AbortController();
+    const cancel = this.log.clock.setTimer(timeoutMs, () => over.abort());
+    const stop = onAbort(signal, () => over.abort());
     try {
-      return await this.#find(request, head, either, false);
+      return await this.#find(request, head, over.signal, false);
     } catch (error) {
       if (signal?.aborted === true) throw abortedError(signal);
-      if (expired.signal.aborted) return undefined;
+      if (over.signal.aborted) return undefined;
       throw error;
     } finally {
       cancel();
+      stop();
     }
   }
 
@@ -431,7 +450,8 @@ class RemoteBook implements LogBook {
     const { upTo, tag, signal } = options;
     checkSeqNum("upTo", upTo);
     if (tag !== undefined) checkTag(tag);
-    await this.#change({ trim: withoutUndefined({ book: this.name, tag, upTo }) }, signal);
+    this.checkOpen(signal);
+    await this.calls.change({ trim: withoutUndefined({ book: this.name, tag, upTo }) }, signal);
   }
 
   async drop(options?: { readonly signal?: AbortSignal | undefined }): Promise<void> {
@@ -439,17 +459,5 @@ class RemoteBook implements LogBook {
     this.checkOpen(options?.signal);
     // The server says what the horizon is.
     await this.#appender.drop(0, options?.signal);
-  }
-
-  /** What the server does has happened, or may, once it is asked (L7). */
-  async #change(request: Request, signal: AbortSignal | undefined): Promise<void> {
-    this.checkOpen(signal);
-    try {
-      await this.calls.ask(request, { signal, bounded: true });
-    } catch (error) {
-      if (!(error instanceof LogError) || error.outcome !== undefined) throw error;
-      const { code, message, retryable, cause } = error;
-      throw new LogError(code, message, { outcome: "unknown", retryable, cause });
-    }
   }
 }

@@ -49,6 +49,8 @@ export interface ConnectionOptions {
   readonly timeoutMs: number;
   /** The longest wait between two attempts, ms. */
   readonly retryMs?: number | undefined;
+  /** Gives back what connecting has taken; called once, after the last link has closed. */
+  readonly dispose?: (() => Promise<void>) | undefined;
 }
 
 export class Connection {
@@ -60,7 +62,7 @@ export class Connection {
   #isScheduled = false;
   #retryMs = retryMsMin;
   #cancelRetry: (() => void) | undefined;
-  #hooks: (() => void)[] = [];
+  readonly #hooks: (() => void)[] = [];
   /** Why the last link broke. */
   #broke: LogError | undefined;
   #fault: LogError | undefined;
@@ -100,7 +102,7 @@ export class Connection {
         },
         reject: (error) => {
           clear();
-          reject(error);
+          void Promise.resolve(this.#options.dispose?.()).finally(() => reject(error));
         },
       };
       this.#connect();
@@ -167,6 +169,7 @@ export class Connection {
       return;
     }
     this.#state = "connecting";
+    setImmediate(this.#callHooks);
     const wait = this.#retryMs * (0.5 + this.#options.random() / 2);
     this.#retryMs = Math.min(this.#options.retryMs ?? retryMsMax, 2 * this.#retryMs);
     this.#cancelRetry = this.#options.clock.setTimer(wait, () => this.#connect());
@@ -179,19 +182,21 @@ export class Connection {
     setImmediate(this.#speak);
   }
 
+  /** Calls `fn` before the next frame; where there is no connection, at the end of this turn: what it appends may have to fail. */
   beforeFlush(fn: () => void): void {
     this.#hooks.push(fn);
-    this.schedule();
+    if (this.#state === "open") this.schedule();
+    else setImmediate(this.#callHooks);
   }
+
+  readonly #callHooks = (): void => {
+    for (const hook of this.#hooks.splice(0)) hook();
+  };
 
   readonly #speak = (): void => {
     this.#isScheduled = false;
     if (this.#state !== "open" || !this.#isWritable) return;
-    const hooks = this.#hooks;
-    if (hooks.length > 0) {
-      this.#hooks = [];
-      for (const hook of hooks) hook();
-    }
+    if (this.#hooks.length > 0) this.#callHooks();
     const frame: ClientFrame = {};
     for (const speaker of this.#speakers) speaker.speak(frame);
     for (const _ in frame) {
@@ -211,9 +216,11 @@ export class Connection {
     this.#opening?.reject(error);
     this.#opening = undefined;
     for (const speaker of this.#speakers) speaker.failed(error);
+    setImmediate(this.#callHooks);
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.fail(closedError());
+    await this.#options.dispose?.();
   }
 }

@@ -7,6 +7,7 @@ import { RemoteLog } from "./client.js";
 import { openLink } from "./grpc.js";
 
 export { LogServer } from "./server.js";
+export { openShared, shareLog } from "./share.js";
 
 /** Opens a log that a server has. */
 export async function openClient(url: string, address: string, settings: Settings, options: OpenOptions): Promise<Log> {

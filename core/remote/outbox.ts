@@ -7,6 +7,8 @@
  * X1  What is sent is always the beginning of what is unanswered, in call order, numbered without gaps (L8).
  * X2  When the link breaks, all of it is sent again under the same numbers, before anything else.
  * X3  Once one fails, so do all behind it, and the next one begins as another writer (L1).
+ *
+ * Answers come mostly in order; a copy of what is in the log already may be answered later than what is behind it.
  */
 import type { Append } from "../engine/append.js";
 import { HeaderWriter } from "../engine/entry.js";
@@ -17,7 +19,8 @@ import { limits } from "../limits.js";
 import type { Clock } from "../types.js";
 import type { Connection, Speaker } from "./connection.js";
 import { errorOf } from "./fault.js";
-import { type Answer, type ClientFrame, resultOf, type ServerFrame } from "./wire.js";
+import { traceparent } from "./tracing.js";
+import { type Answer, type ClientFrame, resultOf, type ServerFrame, type TraceContext } from "./wire.js";
 
 /** Bytes and entries without an answer, beyond which appends wait here. */
 const sentBytesMax = 4 << 20;
@@ -64,6 +67,7 @@ export class Outbox implements AppendSink, Speaker {
       return;
     }
     append.deadline = this.#options.clock.monotonic() + this.#options.timeoutMs;
+    append.traceparent = traceparent();
     this.#appends.push(append);
     this.#cancelTimer ??= this.#options.clock.setTimer(this.#options.timeoutMs, this.#expire, true);
     this.#connection.schedule();
@@ -100,7 +104,7 @@ export class Outbox implements AppendSink, Speaker {
     if (next !== undefined) this.#cancelTimer = clock.setTimer(next.deadline - now, this.#expire, true);
   };
 
-  /** Resolves when nobody waits for an answer. */
+  /** Resolves when all that was accepted is answered, or given up. */
   drained(): Promise<void> {
     return new Promise((resolve) => {
       this.#idle.push(resolve);
@@ -117,8 +121,7 @@ export class Outbox implements AppendSink, Speaker {
 
   opened(): void {
     for (let i = this.#head; i < this.#sent; i++) this.#appends[i]!.again = true;
-    this.#sent = this.#head;
-    this.#sentBytes = 0;
+    this.#unsend(this.#head);
   }
 
   speak(frame: ClientFrame): void {
@@ -134,6 +137,7 @@ export class Outbox implements AppendSink, Speaker {
     }
     if (bytes === 0) return;
     frame.appends = this.#pack(from, bytes);
+    this.#trace(from, frame);
     if (this.#sent < this.#appends.length && bytes > frameBytes / 2) this.#connection.schedule();
   }
 
@@ -158,6 +162,17 @@ export class Outbox implements AppendSink, Speaker {
     return packed;
   }
 
+  /** Appends that one call made go as one. */
+  #trace(from: number, frame: ClientFrame): void {
+    let last: TraceContext | undefined;
+    for (let i = from; i < this.#sent; i++) {
+      const { traceparent, writer, n } = this.#appends[i]!;
+      if (traceparent === undefined) last = undefined;
+      else if (last?.traceparent === traceparent) last.count!++;
+      else (frame.traces ??= []).push((last = { writer, n, count: 1, traceparent }));
+    }
+  }
+
   #beginWriter(): void {
     const { random } = this.#options;
     this.#writer = 1 + Math.floor(random() * 2 ** 21) * 2 ** 32 + Math.floor(random() * (2 ** 32 - 1));
@@ -166,63 +181,90 @@ export class Outbox implements AppendSink, Speaker {
 
   /** The append that has this number, while it is without an answer. */
   find(writer: number, n: number): Append | undefined {
-    const first = this.#appends[this.#head];
-    if (first === undefined || first.writer !== writer) return undefined;
-    const append = this.#appends[this.#head + n - first.n];
-    return append?.n === n ? append : undefined;
+    return this.#appends[this.#placeOf(writer, n)];
+  }
+
+  /** Numbers have no gaps, so the place is known, but for what another writer has before. */
+  #placeOf(writer: number, n: number): number {
+    let first = this.#head;
+    while (first < this.#sent && this.#appends[first]!.writer !== writer) first++;
+    const place = first + n - (this.#appends[first]?.n ?? Infinity);
+    const append = this.#appends[place];
+    return append?.n === n && append.writer === writer ? place : -1;
   }
 
   hear({ answers }: ServerFrame): void {
     if (answers === undefined) return;
     for (const answer of answers) this.#answer(answer);
+    this.#advance();
     this.#settleIdle();
     if (this.#head > 1024 && this.#head * 2 > this.#appends.length) this.#drop();
     if (this.#sent < this.#appends.length) this.#connection.schedule();
   }
 
   #answer(answer: Answer): void {
-    const { writer, n, count } = answer;
-    for (let place = 0; place < count; place++) {
-      const append = this.#appends[this.#head];
-      // Of a writer that this one was, or a copy of what is answered.
-      if (append === undefined || append.writer !== writer || append.n !== n + place) return;
+    const first = this.#placeOf(answer.writer, answer.n);
+    // Of a writer that this one was, or long answered.
+    if (first === -1) return;
+    for (let i = 0; i < answer.count; i++) {
+      const append = this.#appends[first + i];
+      if (append === undefined || append.n !== answer.n + i) return;
+      if (append.isDecided) continue;
       if (answer.fault !== undefined) {
         const error = errorOf(answer.fault);
-        this.#failed(error instanceof LogError ? error : new LogError("LOG_IO", error.message, { outcome: "none" }));
+        this.#failed(first, error instanceof LogError ? error : asNone(error));
         return;
       }
       if (answer.forgotten !== undefined && !append.again) {
-        this.#anew();
+        this.#anew(first);
         return;
       }
-      this.#head++;
-      this.#sentBytes -= append.size;
-      this.#answered = append.n;
+      append.isDecided = true;
       if (answer.forgotten !== undefined) append.forget();
-      else append.settle(resultOf(answer, place));
+      else append.settle(resultOf(answer, i));
     }
   }
 
-  /** The log has forgotten this writer: another one gives what is unanswered. */
-  #anew(): void {
+  /** Over what is answered, up to the first that is not. */
+  #advance(): void {
+    while (this.#head < this.#sent && this.#appends[this.#head]!.isDecided) {
+      const { writer, n, size } = this.#appends[this.#head++]!;
+      this.#sentBytes -= size;
+      if (writer === this.#writer) this.#answered = n;
+    }
+  }
+
+  /** The log has forgotten this writer: another one gives what is unanswered from this place on. */
+  #anew(from: number): void {
     this.#beginWriter();
-    for (let i = this.#head; i < this.#sent; i++) {
+    for (let i = from; i < this.#sent; i++) {
       const append = this.#appends[i]!;
       append.n = append.writer = 0;
       if (append.state === "taken") append.state = "queued";
     }
-    this.#sent = this.#head;
-    this.#sentBytes = 0;
+    this.#unsend(from);
     this.#drop();
   }
 
-  #failed(error: LogError): void {
-    const [first, ...behind] = this.#appends.slice(this.#head);
-    this.#clear();
-    first!.fail(error);
-    // The server takes nothing more of this writer, so these will never be there.
-    for (const append of behind)
-      append.fail(new LogError(error.code, error.message, { outcome: "none", cause: error }));
+  /** What was sent from this place on is not under way any more. */
+  #unsend(from: number): void {
+    while (this.#sent > from) this.#sentBytes -= this.#appends[--this.#sent]!.size;
+  }
+
+  #failed(from: number, error: LogError): void {
+    this.#unsend(from);
+    const [first, ...behind] = this.#appends.splice(from);
+    this.#writer = 0;
+    // What was sent over another link may be there already, whatever is said of it now.
+    if (first!.again && error.outcome !== "unknown") {
+      const { code, message, retryable } = error;
+      first!.fail(new LogError(code, message, { outcome: "unknown", retryable, cause: error }));
+    } else first!.fail(error);
+    // The server takes nothing more of this writer, so the others will never be there.
+    for (const append of behind) {
+      const outcome = append.again ? "unknown" : "none";
+      append.fail(new LogError(error.code, error.message, { outcome, cause: error }));
+    }
   }
 
   #clear(): void {
@@ -245,6 +287,10 @@ export class Outbox implements AppendSink, Speaker {
     }
     this.#settleIdle();
   }
+}
+
+function asNone(error: Error): LogError {
+  return new LogError("LOG_IO", error.message, { outcome: "none", cause: error });
 }
 
 export function timeoutError(timeoutMs: number, outcome?: "none" | "unknown"): LogError {

@@ -75,10 +75,14 @@ export class Reading implements AsyncIterableIterator<LogRecord | RecordHead>, L
     checkRead(options);
     this.#book.checkOpen(options.signal);
     this.#to = options.to;
-    this.#state = "reading";
+    this.#ask();
+  }
+
+  #ask(): void {
+    const { signal } = this.#options;
     this.#id = this.#book.calls.add(this, false);
-    if (options.signal !== undefined)
-      this.#unlisten = onAbort(options.signal, () => this.#over(abortedError(options.signal!)));
+    this.#state = "reading";
+    if (signal !== undefined) this.#unlisten = onAbort(signal, () => this.#over(abortedError(signal)));
   }
 
   request(): Request {
@@ -95,14 +99,13 @@ export class Reading implements AsyncIterableIterator<LogRecord | RecordHead>, L
 
   /** Whether what came may have been trimmed since: then it is thrown away, and asked for again. */
   #isStale(): boolean {
-    const { trimReach, calls } = this.#book;
+    const { trimReach } = this.#book;
     if (trimReach === this.#reach || this.#come[this.#at]!.seqnum > trimReach) return false;
     this.#come = [];
     this.#at = 0;
     this.#cursor = this.#given;
-    if (this.#id !== undefined) calls.end(this.#id);
-    this.#state = "reading";
-    this.#id = calls.add(this, false);
+    this.#stop();
+    this.#ask();
     return true;
   }
 

@@ -11,6 +11,7 @@ import { append, respond, respondLong, rightOf, welcome, wireRecord } from "./re
 import { type Client, nobody, type Observer, type Told } from "./observer.js";
 import { allRights, type Rights } from "./rights.js";
 import { type Outlet, Serving } from "./serving.js";
+import { servedAlone } from "./tracing.js";
 import {
   type AppendRequest,
   type ClientFrame,
@@ -236,7 +237,9 @@ export class LogServer {
       rights.check(...rightOf(request));
       const signals = [stop.signal, this.#ending.signal];
       if (rights.ended !== undefined) signals.push(rights.ended);
-      return await work(request, AbortSignal.any(signals), told);
+      const either = AbortSignal.any(signals);
+      const caller = told;
+      return await servedAlone(traceparentOf(call), request, () => work(request, either, caller));
     } catch (error) {
       const ended = error instanceof LogError && error.code === "LOG_ABORTED" && error.cause instanceof LogError;
       throw this.#statusOf(ended ? error.cause : error, told ?? this.#told(call));
@@ -251,7 +254,7 @@ export class LogServer {
       const rights = this.#rights(call);
       told = this.#told(call, rights);
       rights.check("append", request.book);
-      const reply = await append(this.#log, request);
+      const reply = await servedAlone(traceparentOf(call), { append: request }, () => append(this.#log, request));
       told.appended(reply.accepted === undefined ? "refused" : "accepted", clock.monotonic() - at);
       return reply;
     } catch (error) {
@@ -291,6 +294,11 @@ export class LogServer {
     });
     call.write(reply);
   }
+}
+
+/** As instrumented clients send it. */
+function traceparentOf({ metadata }: Unary | Streaming): unknown {
+  return metadata.get("traceparent")[0];
 }
 
 function drained(call: Streaming, signal: AbortSignal): Promise<void> {

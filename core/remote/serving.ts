@@ -1,7 +1,7 @@
 /**
  * One client's session, as the process serves it that has the log. It knows nothing of gRPC: frames come in, frames go out.
  *
- * V1  Appends go to the engine in the order they came in, under the numbers they came with; answers go out in that order.
+ * V1  Appends go to the engine in the order they came in, under the numbers they came with; answers go out as they are decided.
  * V2  A record that a client subscribes to goes out before, or in the same frame as, the answer to the append that made it.
  * V3  What waits for the client is bounded: while it does not take its answers, nothing of what it says is looked at.
  *
@@ -20,6 +20,7 @@ import { Feeding } from "./feeding.js";
 import { respond, respondLong, rightOf, welcome, wireRecord } from "./respond.js";
 import { type Outcome, type Told, untold } from "./observer.js";
 import type { Rights } from "./rights.js";
+import { servedSpans } from "./tracing.js";
 import {
   type Answer,
   type Call,
@@ -42,6 +43,7 @@ const outBytes = 1 << 20;
 const recordOverhead = 64;
 /** Calls without an answer. */
 const callsMax = 65_536;
+/** Books of which a client hears how far trims reach. */
 const booksMax = 65_536;
 
 /** The way to the client. */
@@ -71,6 +73,9 @@ export class Serving {
   readonly #books = new Map<string, Book>();
   readonly #open = new Map<number, Open>();
   readonly #feedings = new Map<number, Feeding>();
+  /** Those whose reach was not told yet, and those of which none will be told. */
+  #newBooks: [string, Book][] = [];
+  readonly #forgotten: string[] = [];
   readonly #reaches = new Map<string, SeqNum>();
   #trimsSeen = 0;
   /** Reads with a reply that is not sent yet. */
@@ -89,6 +94,7 @@ export class Serving {
   #answers: Answer[] = [];
   #replies: Reply[] = [];
 
+  readonly #spans = servedSpans();
   #appendBytes = 0;
   /** When the frame came that is looked at, ms. */
   #frameAt = 0;
@@ -113,13 +119,15 @@ export class Serving {
     }
   }
 
-  #take({ hello, appends, calls, ended, credits }: ClientFrame): void {
+  #take({ hello, appends, calls, ended, credits, traces }: ClientFrame): void {
     if (!this.#isGreeted) this.#greet(hello);
+    this.#spans?.traces(traces);
     this.#allowed = undefined;
     this.#frameAt = this.#log.clock.monotonic();
     if (appends !== undefined && appends.length > 0)
       forEachEntry(Buffer.from(appends.buffer, appends.byteOffset, appends.length), (entry) => this.#append(entry));
     if (calls !== undefined) for (const call of calls) this.#call(call);
+    if (ended !== undefined) for (const id of ended) this.#endCall(id);
     if (credits !== undefined) {
       for (const { id, bytes } of credits) {
         const open = this.#open.get(id);
@@ -128,7 +136,6 @@ export class Serving {
         open.resume?.();
       }
     }
-    if (ended !== undefined) for (const id of ended) this.#endCall(id);
   }
 
   #greet(hello: Hello | undefined): void {
@@ -175,6 +182,7 @@ export class Serving {
     const writer = this.#writer;
     const append = new Received(entry, writer, this.#frameAt);
     this.#appendBytes += entry.length;
+    this.#spans?.append(bookOf(entry), id, append.n);
     if (writer.fault !== undefined) {
       writer.refuse(append, writer.fault);
       return;
@@ -206,6 +214,7 @@ export class Serving {
     this.#told.appended(outcome, this.#log.clock.monotonic() - at);
     if (answer.fault !== undefined) this.#told.fault(answer.fault);
     this.#appendBytes -= size;
+    this.#spans?.answered(answer);
     if (!this.#isReading) this.#setReading();
     const last = this.#answers.at(-1);
     if (last !== undefined && follows(last, answer)) last.count++;
@@ -218,6 +227,7 @@ export class Serving {
   #call(call: Call): void {
     if (++this.#calls > callsMax) throw new ProtocolError(`there are more than ${callsMax} calls without an answer`);
     const { id } = call;
+    this.#spans?.call(call);
     try {
       this.#rights.check(...rightOf(call));
       if (call.read !== undefined) void this.#read(id, call.read);
@@ -322,12 +332,19 @@ export class Serving {
   #book(name: string): Book {
     let book = this.#books.get(name);
     if (book === undefined) {
-      if (this.#books.size >= booksMax) throw new ProtocolError(`there are more than ${booksMax} books in one session`);
+      if (this.#books.size === booksMax) this.#forgetBook();
       this.#books.set(name, (book = this.#log.book(name) as Book));
-      // Tell how far its trims reach.
-      this.#trimsSeen = -1;
+      this.#newBooks.push([name, book]);
     }
     return book;
+  }
+
+  /** The client keeps nothing of it: all that there is may be trimmed, as far as it hears. */
+  #forgetBook(): void {
+    const [oldest] = this.#books.keys();
+    this.#books.delete(oldest!);
+    this.#reaches.delete(oldest!);
+    this.#forgotten.push(oldest!);
   }
 
   // Answers
@@ -343,6 +360,7 @@ export class Serving {
     this.#calls--;
     this.#open.delete(reply.id);
     this.#feedings.delete(reply.id);
+    this.#spans?.replied(reply);
     this.reply(reply);
   }
 
@@ -400,15 +418,19 @@ export class Serving {
     }
     if (frame.fed === undefined && frame.answers === undefined && frame.replies === undefined) return;
     const { trimsSeen } = this.#log.engine.state;
-    if (trimsSeen !== this.#trimsSeen) this.#tellReaches(frame);
+    const told = trimsSeen === this.#trimsSeen ? this.#newBooks : this.#books;
     this.#trimsSeen = trimsSeen;
+    this.#tellReaches(frame, told);
+    this.#newBooks = [];
     if (this.#outlet.send(frame)) return;
     this.isWritable = false;
     this.#setReading();
   };
 
-  #tellReaches(frame: ServerFrame): void {
-    for (const [name, book] of this.#books) {
+  #tellReaches(frame: ServerFrame, books: Iterable<[string, Book]>): void {
+    const { applied } = this.#log.engine;
+    for (const book of this.#forgotten.splice(0)) (frame.reaches ??= []).push({ book, position: applied });
+    for (const [name, book] of books) {
       const position = book.trimReach;
       if (position === (this.#reaches.get(name) ?? 0)) continue;
       this.#reaches.set(name, position);
@@ -447,6 +469,7 @@ export class Serving {
     }
     for (const feeding of this.#feedings.values()) feeding.stop();
     for (const resolve of this.#writable.splice(0)) resolve();
+    this.#spans?.close();
   }
 }
 

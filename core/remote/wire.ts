@@ -12,6 +12,14 @@ export interface ClientFrame {
   calls?: Call[];
   ended?: number[];
   credits?: Credit[];
+  traces?: TraceContext[];
+}
+
+export interface TraceContext {
+  writer: number;
+  n: number;
+  count?: number;
+  traceparent: string;
 }
 
 export interface Hello {

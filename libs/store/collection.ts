@@ -179,12 +179,18 @@ export class Collection<T> implements TransactionalObjects<T> {
 
   /**
    * Resolves when the indexes that this handle declares are there for all objects. The first use of the collection waits for
-   * that too; this shows how far it is.
+   * that too; this shows how far it is. Rejects with `STORE_UNIQUE`, when they are there, for objects that have an entry of a
+   * unique index in common: writers that do not declare it may have written such.
    */
   async ready(options: BuildOptions = {}): Promise<void> {
     this.#handle.check();
-    if (this.#handle.indexes.size === 0) await this.#handle.openForReads();
-    else await this.#handle.openIndexes(options);
+    const { indexes, stored } = this.#handle;
+    if (indexes.size === 0) return this.#handle.openForReads();
+    await this.#handle.openIndexes(options);
+    // What others have changed meanwhile.
+    while (!this.#handle.areIndexesWhole) await this.#handle.openIndexes({ signal: options.signal });
+    const doubled = indexes.doubled(stored.keys.current!.state, stored.feed.now().time);
+    if (doubled !== undefined) throw doubled;
   }
 
   /**
@@ -202,7 +208,7 @@ export class Collection<T> implements TransactionalObjects<T> {
     return tx.share(this, book, () => {
       // What is opened from here on is to be fed; the feed of a transaction runs already.
       void this.#stored.book.following();
-      return new Share(this.#handle, tx.view);
+      return new Share(this.#handle, tx);
     });
   }
 

@@ -5,6 +5,7 @@ import type { Values } from "../codec.js";
 import { toMs } from "../duration.js";
 import { StoreDamagedError, StoreNotFoundError } from "../errors.js";
 import type { PutOptions, Recipe, UpdateOptions } from "../objects.js";
+import { objectTag } from "../tags.js";
 import { checkValue, copyValue } from "../value.js";
 import { ObjectChange, type What } from "./change.js";
 import { immer, wholeDue, type ObjectState } from "./object.js";
@@ -19,15 +20,13 @@ export function checkRecipe(recipe: unknown): void {
   if (typeof recipe !== "function") throw new TypeError(`a recipe must be a function, not ${show(recipe)}`);
 }
 
-/** What an object is before the commit. `fault`: what who asks for its value is told, where that is not known. */
-export interface Base {
-  readonly base: ObjectState;
-  readonly fault: Error | undefined;
-}
+const none: readonly never[] = Object.freeze([]);
 
 export class Draft<T> {
   readonly collection: string;
   readonly key: string;
+  /** That of its object. */
+  readonly tag: string;
   readonly base: ObjectState;
   /** What users see of the base: of the collection's version, undefined where nothing is or where it has expired. */
   readonly before: T | undefined;
@@ -35,7 +34,7 @@ export class Draft<T> {
   readonly #fault: Error | undefined;
   #value: T | undefined;
   #what: What = "same";
-  #patches: Patch[] = [];
+  #patches: readonly Patch[] = none;
   /** ms from the record on; null for never. */
   #expiresIn: number | null | undefined;
   #keepsExpiry: boolean;
@@ -43,9 +42,18 @@ export class Draft<T> {
   /** Somebody else may change what is in the value: who folds it decodes a copy. */
   #shared = false;
 
-  constructor(collection: string, key: string, { base, fault }: Base, before: T | undefined, shape: Shape<T>) {
+  /** `fault`: what who asks for its value is told, where that is not known. */
+  constructor(
+    collection: string,
+    key: string,
+    base: ObjectState,
+    before: T | undefined,
+    shape: Shape<T>,
+    fault?: Error,
+  ) {
     this.collection = collection;
     this.key = key;
+    this.tag = objectTag(collection, key);
     this.base = base;
     this.before = before;
     this.#fault = fault;
@@ -66,9 +74,9 @@ export class Draft<T> {
     return this.#what !== "same" || this.#expiresIn !== undefined || this.#reindexed;
   }
 
-  /** Its entries are to be written, whatever else is. */
+  /** Its entries are to be written, whatever else is. Throws as `value`. */
   reindex(): void {
-    this.#reindexed = this.before !== undefined;
+    this.#reindexed = this.value !== undefined;
   }
 
   /** `copy` is one that `copyOf` made, when the user called. */
@@ -89,7 +97,7 @@ export class Draft<T> {
   #become(what: "value" | "deleted", value: T | undefined, expiresIn: number | undefined): void {
     this.#value = value;
     this.#what = what;
-    this.#patches = [];
+    this.#patches = none;
     this.#expiresIn = expiresIn;
     this.#keepsExpiry = false;
     this.#shared = false;
@@ -128,7 +136,8 @@ export class Draft<T> {
     }
     this.#value = checked === value ? value : copyOf(checked);
     this.#what = whole ? "value" : "patches";
-    this.#patches = whole ? [] : [...this.#patches, ...patches];
+    if (whole) this.#patches = none;
+    else this.#patches = this.#patches.length === 0 ? patches : [...this.#patches, ...patches];
     return this.#value;
   }
 

@@ -4,11 +4,12 @@ import type { Values } from "../codec.js";
 import type { Commit } from "../commit.js";
 import { StoreDamagedError } from "../errors.js";
 import type { Version } from "../replica.js";
-import { collectionTag, definitionTag, objectTag } from "../tags.js";
+import { collectionTag, definitionTag } from "../tags.js";
 import type { View } from "../views.js";
+import { Claims } from "./claims.js";
 import { Draft } from "./draft.js";
-import { buildIndexes, type BuildOptions, type BuildProgress } from "./index-build.js";
-import type { Claims, Indexes } from "./indexes.js";
+import { buildIndexes, type BuildOptions, type BuildProgress, isWhole, nothingBuilt } from "./index-build.js";
+import type { Indexes } from "./indexes.js";
 import type { KeysState } from "./keys.js";
 import { absent, type ObjectState } from "./object.js";
 import type { Shape } from "./schema.js";
@@ -26,8 +27,8 @@ export class Handle<T> {
   readonly #definitionTag: string;
   readonly #onProgress = new Set<(progress: BuildProgress) => void>();
   #building: Promise<unknown> | undefined;
-  /** Objects that building has left out: damaged, or of a version that cannot be brought up. It is not tried again for those. */
-  #unreadable = 0;
+  /** Objects that building has left out are not tried again, until they change. */
+  #built = nothingBuilt;
   readonly #ending = new AbortController();
   #closed: (() => Error) | undefined;
 
@@ -99,7 +100,7 @@ export class Handle<T> {
     this.#building ??= buildIndexes(this.stored, this.indexes.names, this.reindex, (progress) => {
       for (const show of this.#onProgress) show(progress);
     })
-      .then(() => (this.#unreadable = this.#missing))
+      .then((built) => (this.#built = built ?? this.#built))
       .finally(() => (this.#building = undefined));
     try {
       await orAborted(this.#building, signal);
@@ -110,12 +111,6 @@ export class Handle<T> {
     } finally {
       if (onProgress !== undefined) this.#onProgress.delete(onProgress);
     }
-  }
-
-  /** The most objects that any of the indexes misses. */
-  get #missing(): number {
-    const indexes = this.stored.keys.current?.state.indexes;
-    return Math.max(0, ...this.indexes.names.map((name) => indexes?.get(name)?.missing ?? 0));
   }
 
   /** All that a write of any object needs is open. */
@@ -133,7 +128,10 @@ export class Handle<T> {
   get areIndexesWhole(): boolean {
     if (this.indexes.size === 0) return true;
     const state = this.stored.keys.current?.state;
-    return this.indexes.names.every((name) => (state?.indexes.get(name)?.missing ?? Infinity) <= this.#unreadable);
+    return this.indexes.names.every((name) => {
+      const index = state?.indexes.get(name);
+      return index !== undefined && isWhole(index, this.#built);
+    });
   }
 
   /** The keys as of now, where a write needs them. */
@@ -144,16 +142,17 @@ export class Handle<T> {
 
   /** What a write begins with. Throws `STORE_VERSION`. Of a damaged object it is only known that it is there. */
   draft({ state, fault }: Version<ObjectState>, key: string, time: number): Draft<T> | Promise<Draft<T>> {
-    const draft = (base: ObjectState, known: T | undefined, why?: Error): Draft<T> =>
-      new Draft(this.name, key, { base, fault: why }, known, this.shape);
-    if (fault !== undefined)
-      return draft({ ...absent, exists: true }, undefined, new StoreDamagedError(this.name, key, fault));
-    const before = state.expiresAt <= time ? undefined : this.shape.seen(state, key);
-    if (!(before instanceof Promise)) return draft(state, before);
+    const { name, shape } = this;
+    if (fault !== undefined) {
+      const damaged = new StoreDamagedError(name, key, fault);
+      return new Draft<T>(name, key, { ...absent, exists: true }, undefined, shape, damaged);
+    }
+    const before = state.expiresAt <= time ? undefined : shape.seen(state, key);
+    if (!(before instanceof Promise)) return new Draft(name, key, state, before, shape);
     // What cannot be brought up can be replaced.
     return before.then(
-      (known) => draft(state, known),
-      (error: Error) => draft(state, undefined, error),
+      (known) => new Draft(name, key, state, known, shape),
+      (error: Error) => new Draft<T>(name, key, state, undefined, shape, error),
     );
   }
 
@@ -163,13 +162,18 @@ export class Handle<T> {
     return state.expiresAt <= time ? undefined : this.shape.seen(state, key);
   }
 
-  /** Adds what becomes of an object to a commit, with the tags that concern it. `keys` are as of `at`; with them come `claims`. */
-  addChange(commit: Commit, draft: Draft<T>, keys: KeysState | undefined, at: View, claims: Claims | undefined): void {
+  /** What a commit that changes some objects takes of unique indexes. */
+  claims(keys: readonly string[]): Claims {
+    return new Claims(this.name, keys, this.#built);
+  }
+
+  /** Adds what becomes of an object to a commit, with the tags that concern it. `keys` are as of `at`. */
+  addChange(commit: Commit, draft: Draft<T>, keys: KeysState | undefined, at: View, claims: Claims): void {
     const change = draft.change(this.values);
     commit.parts.push(change);
-    commit.tag(objectTag(this.name, draft.key));
+    commit.tag(draft.tag);
     commit.tag(this.#tag);
-    if (claims !== undefined) this.indexes.mark(change, draft.value, keys!, commit, at, claims);
+    if (keys !== undefined) this.indexes.mark(change, draft.value, keys, commit, at, claims);
   }
 
   /** Refuses the commit if there are other indexes than at a position. */

@@ -6,7 +6,8 @@ import type { IndexValue } from "../objects.js";
 import { anyEntryTag, checkPathName, entryTag } from "../tags.js";
 import type { View } from "../views.js";
 import type { IndexEntries, ObjectChange } from "./change.js";
-import { keysWith, type KeyEntry, type KeysState } from "./keys.js";
+import type { Claims } from "./claims.js";
+import { firstDoubled, isExpired, type KeysState } from "./keys.js";
 
 /** What an object is found by: one value, several, or none. */
 export type IndexBy<T> = (value: T) => IndexValue | readonly IndexValue[] | null | undefined;
@@ -72,12 +73,33 @@ export class Indexes<T> {
     );
   }
 
-  /** The entries of a value, each once. */
-  entries(index: string, value: T): readonly string[] {
-    const found = this.#declared.get(index)!.by(value);
+  /** The entries of the value of an object, each once. Throws TypeError where the index has none for it. */
+  entries(index: string, value: T, key: string): readonly string[] {
+    const found = this.#by(index, value, key);
     if (found === undefined || found === null) return noEntries;
     if (!Array.isArray(found)) return [entryOf(found as IndexValue, index)];
     return [...new Set((found as readonly IndexValue[]).map((each) => entryOf(each, index)))];
+  }
+
+  #by(index: string, value: T, key: string): ReturnType<IndexBy<T>> {
+    try {
+      return this.#declared.get(index)!.by(value);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new TypeError(`the function of index "${index}" of "${this.#collection}" threw for "${key}": ${why}`, {
+        cause,
+      });
+    }
+  }
+
+  /** The first entry of any unique index that several objects have, as an error; undefined if there is none. */
+  doubled(keys: KeysState, time: number): StoreUniqueError | undefined {
+    for (const [name, { unique }] of this.#declared) {
+      if (!unique) continue;
+      const found = firstDoubled(keys.indexes.get(name)!, (key) => !isExpired(keys.keys.get(key), time));
+      if (found !== undefined) return new StoreUniqueError(this.#collection, name, found.entry.slice(1), found.keys);
+    }
+    return undefined;
   }
 
   /**
@@ -87,6 +109,7 @@ export class Indexes<T> {
   mark(change: ObjectChange, value: T | undefined, keys: KeysState, commit: Commit, at: View, claims: Claims): void {
     const { key } = change;
     const before = keys.keys.get(key);
+    const isThere = !isExpired(before, at.time);
     const changed: IndexEntries[] = [];
     const unknown: string[] = [];
     for (const index of keys.indexes.keys()) {
@@ -102,16 +125,19 @@ export class Indexes<T> {
         this.#tag(index, old ?? noEntries, noEntries, commit);
         continue;
       }
-      const now = this.entries(index, value);
-      // What has expired, and what another change of the same commit asks for, was not kept for this object.
-      const kept = old !== undefined && sameEntries(old, now) && !isExpired(before, at.time);
-      if (declared.unique && (!kept || claims.rewritten.size > 1))
-        this.#claim(index, now, key, keys, commit, at, claims);
+      const now = this.entries(index, value, key);
+      const kept = old !== undefined && isThere && sameEntries(old, now);
+      const lengthened = isThere && before!.expiresAt !== Infinity && setsExpiry(change);
+      if (declared.unique && (!kept || lengthened || !claims.isOfOne)) {
+        // Where the value stays as it is, its entries are only written down. What has expired holds nothing.
+        const held = change.what === "same" ? now : isThere && old !== undefined ? old : noEntries;
+        claims.add({ index, key, entries: now, held, lengthened }, keys, commit, at);
+      }
       if (kept) continue;
       changed.push({ index, entries: now });
-      if (old === undefined) commit.tag(anyEntryTag(this.#collection, index));
+      if (before !== undefined && old === undefined) commit.tag(anyEntryTag(this.#collection, index));
       this.#tag(index, old ?? noEntries, now, commit);
-      if (before !== undefined && isExpired(before, at.time)) this.#tag(index, noEntries, now, commit);
+      if (before !== undefined && !isThere) this.#tag(index, noEntries, now, commit);
     }
     if (changed.length > 0) change.indexes = changed;
     if (unknown.length > 0) change.unknownIndexes = unknown;
@@ -121,44 +147,10 @@ export class Indexes<T> {
     for (const entry of old) if (!now.includes(entry)) commit.tag(entryTag(this.#collection, index, entry));
     for (const entry of now) if (!old.includes(entry)) commit.tag(entryTag(this.#collection, index, entry));
   }
-
-  /** Two commits that take an entry at once carry its tag both: the second one is refused. */
-  #claim(
-    index: string,
-    entries: readonly string[],
-    key: string,
-    keys: KeysState,
-    commit: Commit,
-    { position, time }: View,
-    claims: Claims,
-  ): void {
-    for (const entry of entries) {
-      const tag = entryTag(this.#collection, index, entry);
-      const claimed = claims.taken.get(tag);
-      const owners = keysWith(keys.indexes.get(index)!, entry).filter(
-        (other) => other !== key && !claims.rewritten.has(other) && !isExpired(keys.keys.get(other), time),
-      );
-      const owner = claimed ?? owners[0];
-      if (owner !== undefined) throw new StoreUniqueError(this.#collection, index, entry.slice(1), owner);
-      claims.taken.set(tag, key);
-      commit.unless(tag, position);
-    }
-  }
 }
 
-/** What one commit does with unique entries: who takes them, and which objects get their entries anew. */
-export class Claims {
-  /** By the tag of the entry: the key of its object. */
-  readonly taken = new Map<string, string>();
-  readonly rewritten: ReadonlySet<string>;
-
-  constructor(rewritten: readonly string[]) {
-    this.rewritten = new Set(rewritten);
-  }
-}
-
-export function isExpired(entry: KeyEntry | undefined, time: number): boolean {
-  return entry === undefined || entry.expiresAt <= time;
+function setsExpiry({ what, expiresAt, expiresIn, neverExpires }: ObjectChange): boolean {
+  return neverExpires || expiresIn > 0 || (what === "value" && expiresAt === 0);
 }
 
 function sameEntries(a: readonly string[], b: readonly string[]): boolean {

@@ -36,13 +36,13 @@ export function* encodeKeys(state: KeysState): Iterable<Uint8Array> {
 
 function decodeKeys(bytes: Uint8Array, state: KeysState): void {
   const [indexes, ...rows] = messagePackCodec.decode(bytes) as [string[], ...Row[]];
-  for (const name of indexes) state.indexes.set(name, { places: newTree(), missing: 0 });
+  for (const name of indexes) state.indexes.set(name, { places: newTree(), missing: 0, missingSince: 0 });
   for (const [key, expiresAt, known] of rows) {
     const entry: KeyEntry = {
       expiresAt: expiresAt === 0 ? Infinity : expiresAt,
       entries: known === 0 ? undefined : new Map(known),
     };
-    replaceEntry(state, key, undefined, entry);
+    replaceEntry(state, key, undefined, entry, 0);
   }
 }
 

@@ -7,6 +7,7 @@
  *
  * The trees are persistent: a copy shares all that is not changed behind it.
  */
+import type { SeqNum } from "../../core/index.js";
 import type { Place } from "../feed.js";
 import type { Fold } from "../replica.js";
 import type { ObjectChange } from "./change.js";
@@ -26,6 +27,8 @@ export interface IndexState {
   readonly places: Tree<undefined>;
   /** Objects whose entries are missing. */
   missing: number;
+  /** Of the last record that left entries out. */
+  missingSince: SeqNum;
 }
 
 export interface KeysState {
@@ -45,7 +48,7 @@ export function emptyKeys(): KeysState {
 
 function copyOf(state: KeysState): KeysState {
   const indexes = new Map<string, IndexState>();
-  for (const [name, { places, missing }] of state.indexes) indexes.set(name, { places: places.clone(), missing });
+  for (const [name, index] of state.indexes) indexes.set(name, { ...index, places: index.places.clone() });
   return { keys: state.keys.clone(), indexes, expiries: state.expiries.clone(), bytes: state.bytes };
 }
 
@@ -58,6 +61,30 @@ function escape(entry: string): string {
 export const placeOf = (entry: string, key: string): string => `${escape(entry)}\0${key}`;
 
 const expiryOf = (expiresAt: number, key: string): string => `${String(expiresAt).padStart(16, "0")}\0${key}`;
+
+/** The first entry that several of the objects which count have in common. */
+export function firstDoubled(
+  index: IndexState,
+  counts: (key: string) => boolean,
+): { readonly entry: string; readonly keys: readonly string[] } | undefined {
+  let entry = "";
+  let keys: string[] = [];
+  for (const [place] of index.places.entries()) {
+    const end = place.indexOf("\0");
+    const key = place.slice(end + 1);
+    if (!counts(key)) continue;
+    const isSame = place.slice(0, end) === entry;
+    if (isSame) keys.push(key);
+    else if (keys.length > 1) break;
+    else [entry, keys] = [place.slice(0, end), [key]];
+  }
+  return keys.length > 1 ? { entry, keys } : undefined;
+}
+
+/** An object is not there, or not any more. */
+export function isExpired(entry: KeyEntry | undefined, time: number): boolean {
+  return entry === undefined || entry.expiresAt <= time;
+}
 
 /** Keys that have an entry, in order. */
 export function keysWith(index: IndexState, entry: string): string[] {
@@ -85,14 +112,14 @@ export class KeysFold implements Fold<KeysState, ObjectChange | IndexDefinition>
   }
 
   apply(state: KeysState, part: ObjectChange | IndexDefinition, place: Place, fresh: boolean): KeysState {
-    if (part instanceof IndexDefinition) return define(fresh ? copyOf(state) : state, part);
+    if (part instanceof IndexDefinition) return define(fresh ? copyOf(state) : state, part, place.seqnum);
     if (part.fault !== undefined) return state;
     if (leavesKey(part)) return state;
     const before = state.keys.get(part.key);
     const after = entryBehind(before, part, place);
     if (after === before || (after !== undefined && before !== undefined && sameEntry(before, after))) return state;
     const next = fresh ? copyOf(state) : state;
-    replaceEntry(next, part.key, before, after);
+    replaceEntry(next, part.key, before, after, place.seqnum);
     return next;
   }
 }
@@ -125,12 +152,13 @@ function sameEntry(a: KeyEntry, b: KeyEntry): boolean {
   return a.expiresAt === b.expiresAt && a.entries === b.entries;
 }
 
-/** Puts an object's entry in the place of another. */
+/** Puts an object's entry in the place of another, as the record at `seqnum` says. */
 export function replaceEntry(
   state: KeysState,
   key: string,
   before: KeyEntry | undefined,
   after: KeyEntry | undefined,
+  seqnum: SeqNum,
 ): void {
   if (after === undefined) state.keys.delete(key);
   else state.keys.set(key, after);
@@ -144,7 +172,10 @@ export function replaceEntry(
     const old = before?.entries?.get(name);
     const now = after?.entries?.get(name);
     if (before !== undefined && old === undefined) index.missing--;
-    if (after !== undefined && now === undefined) index.missing++;
+    if (after !== undefined && now === undefined) {
+      index.missing++;
+      index.missingSince = seqnum;
+    }
     if (old === now) continue;
     for (const entry of old ?? []) index.places.delete(placeOf(entry, key));
     for (const entry of now ?? []) index.places.set(placeOf(entry, key), undefined);
@@ -158,7 +189,7 @@ function sizeOf(key: string, entry: KeyEntry | undefined): number {
   return bytes;
 }
 
-function define(state: KeysState, { index, dropped }: IndexDefinition): KeysState {
+function define(state: KeysState, { index, dropped }: IndexDefinition, seqnum: SeqNum): KeysState {
   if (dropped) state.indexes.delete(index);
   else if (!state.indexes.has(index)) {
     // Entries that a dropped index of this name has left count for nothing.
@@ -168,7 +199,7 @@ function define(state: KeysState, { index, dropped }: IndexDefinition): KeysStat
       others.delete(index);
       state.keys.set(key, { expiresAt, entries: others });
     }
-    state.indexes.set(index, { places: newTree(), missing: state.keys.size });
+    state.indexes.set(index, { places: newTree(), missing: state.keys.size, missingSince: seqnum });
   }
   return state;
 }

@@ -1,8 +1,7 @@
 /** Keys in order, from a tree and from what a transaction has written on top of it. */
 import { checkOptions, show } from "../../core/index.js";
 import type { ScanOptions } from "../objects.js";
-import { isExpired } from "./indexes.js";
-import type { KeysState } from "./keys.js";
+import { isExpired, type KeysState } from "./keys.js";
 import { compare } from "./tree.js";
 
 const options = new Set(["prefix", "after", "limit"]);

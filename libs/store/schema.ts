@@ -1,7 +1,7 @@
 /** What a collection makes of values: brought up to its version, and checked by a Standard Schema (zod, valibot, arktype ...). */
 import { isDeepStrictEqual } from "node:util";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { StoreInvalidError, versionError } from "../errors.js";
+import { StoreError, StoreInvalidError, versionError } from "../errors.js";
 import { copyValue } from "../value.js";
 import type { ObjectState } from "./object.js";
 
@@ -38,10 +38,16 @@ export class Shape<T> {
 
   async #bringUp(state: ObjectState, key: string): Promise<T> {
     if (this.#migrated.has(state)) return this.#migrated.get(state) as T;
-    const value = this.#migrate === undefined ? state.value : this.#migrate(state.value, state.version);
-    const seen = copyValue(await this.check(value as T, key));
-    this.#migrated.set(state, seen);
-    return seen;
+    try {
+      const value = this.#migrate === undefined ? state.value : this.#migrate(state.value, state.version);
+      const seen = copyValue(await this.check(value as T, key));
+      this.#migrated.set(state, seen);
+      return seen;
+    } catch (error) {
+      if (error instanceof StoreError) throw error;
+      const why = error instanceof Error ? error.message : String(error);
+      throw new StoreInvalidError(this.#collection, key, [`version ${state.version}: ${why}`], error);
+    }
   }
 
   /** What the schema makes of a value: the same object where it is equal. Throws `STORE_INVALID`. */

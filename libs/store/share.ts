@@ -1,16 +1,16 @@
 /** A collection's share in a transaction: what was read and written of it, at the position of the transaction. */
 import { checkOptions } from "../../core/index.js";
-import { collectionTag, entryTag, anyEntryTag, checkKey, objectTag } from "../tags.js";
+import { collectionTag, entryTag, anyEntryTag, checkKey } from "../tags.js";
 import type { Commit } from "../commit.js";
-import { OutdatedError, StoreDamagedError } from "../errors.js";
+import { OutdatedError, StoreDamagedError, StoreError, unreadableError } from "../errors.js";
 import type { Found, IndexValue, PutOptions, Recipe, ScanOptions, UpdateOptions } from "../objects.js";
 import { isTrimmed, type Version } from "../replica.js";
-import type { ObjectsShare } from "../transaction.js";
+import type { ObjectsShare, Transaction } from "../transaction.js";
 import type { View } from "../views.js";
 import { checkRecipe, copyOf, type Draft, putOptions, updateOptions } from "./draft.js";
 import type { Handle } from "./handle.js";
-import { Claims, entryOf, isExpired } from "./indexes.js";
-import { keysWith, type KeysState } from "./keys.js";
+import { entryOf } from "./indexes.js";
+import { isExpired, keysWith, type KeysState } from "./keys.js";
 import { checkScan, keysIn } from "./scan.js";
 import { compare } from "./tree.js";
 
@@ -19,36 +19,65 @@ const deleteOf = <T>(draft: Draft<T>): void => draft.delete();
 
 export class Share<T> implements ObjectsShare<T> {
   readonly #handle: Handle<T>;
+  readonly #tx: Transaction;
   readonly #view: View;
+  /** Keys of objects that a write was called for. */
+  readonly #written = new Set<string>();
   readonly #drafts = new Map<string, Draft<T>>();
   /** By key, where something is under way: what must be through before the next operation on it. */
   #pending: Map<string, Promise<unknown>> | undefined;
   /** Tags that what was looked for depends on. */
   readonly #looked: string[] = [];
+  /** The tag of an index that was not whole yet at the position of the transaction. */
+  #unsure: string | undefined;
 
-  constructor(handle: Handle<T>, view: View) {
+  constructor(handle: Handle<T>, tx: Transaction) {
     this.#handle = handle;
-    this.#view = view;
+    this.#tx = tx;
+    this.#view = tx.view;
   }
 
   get(key: string): T | undefined | Promise<T | undefined> {
+    this.#checkHandles(key);
     return this.#do(key, valueOf);
   }
 
   put(key: string, value: T, options?: PutOptions): void | Promise<void> {
     checkOptions("put", options, putOptions);
     const copy = copyOf(value);
-    return this.#do(key, (draft) => draft.put(copy, options));
+    return this.#write(key, (draft) => draft.put(copy, options));
   }
 
   update(key: string, recipe: Recipe<T>, options?: UpdateOptions<T>): T | Promise<T> {
     checkOptions("update", options, updateOptions);
     checkRecipe(recipe);
-    return this.#do(key, (draft) => draft.update(recipe, options));
+    return this.#write(key, (draft) => draft.update(recipe, options));
   }
 
   delete(key: string): void | Promise<void> {
-    return this.#do(key, deleteOf);
+    return this.#write(key, deleteOf);
+  }
+
+  #write<R>(key: string, run: (draft: Draft<T>) => R | Promise<R>): R | Promise<R> {
+    this.#checkHandles();
+    this.#written.add(key);
+    return this.#do(key, run);
+  }
+
+  /**
+   * Throws if another handle of the collection has written the object, or any where none is named. Each handle has its own version
+   * of values and its own indexes: what one has written is not for another to go on from.
+   */
+  #checkHandles(key?: string): void {
+    if (this.#tx.hasOneShare) return;
+    for (const other of this.#tx.shares) {
+      if (other === this || !(other instanceof Share) || other.#handle.stored !== this.#handle.stored) continue;
+      const written = (other as Share<unknown>).#written;
+      for (const each of key === undefined ? written : written.has(key) ? [key] : [])
+        throw new TypeError(
+          `a transaction has written "${each}" of "${this.#handle.name}" through another handle; use one handle of a collection in it: call collection() once and hand that on`,
+        );
+    }
   }
 
   /** Operations on one object take place in the order in which they were called. */
@@ -103,6 +132,7 @@ export class Share<T> implements ObjectsShare<T> {
   async find(index: string, value: IndexValue): Promise<Found<T>[]> {
     const { indexes, stored, name } = this.#handle;
     indexes.checkName(index);
+    this.#checkHandles();
     const entry = entryOf(value, index);
     await this.#handle.openIndexes();
     await this.#settle();
@@ -116,19 +146,22 @@ export class Share<T> implements ObjectsShare<T> {
     const result: Found<T>[] = [];
     for (const key of [...keys].sort(compare)) {
       if (isExpired(state.keys.get(key), this.#view.time) && this.#drafts.get(key)?.changed !== true) continue;
-      // A damaged object that the index does not know has no entry in it.
-      const known = unsure.has(key) ? await this.#unlessDamaged(key) : await this.get(key);
-      if (known !== undefined && indexes.entries(index, known).includes(entry)) result.push({ key, value: known });
+      const known = await this.#lookAt(key, index, unsure.has(key));
+      if (known !== undefined && indexes.entries(index, known, key).includes(entry)) result.push({ key, value: known });
     }
     return result;
   }
 
-  async #unlessDamaged(key: string): Promise<T | undefined> {
+  /** The value of an object that may be what is looked for. Which one cannot be read, and for which index, is told. */
+  async #lookAt(key: string, index: string, isUnsure: boolean): Promise<T | undefined> {
     try {
       return await this.get(key);
     } catch (error) {
-      if (error instanceof StoreDamagedError) return undefined;
-      throw error;
+      // A damaged object that the index does not know has no entry in it.
+      if (error instanceof StoreDamagedError && isUnsure) return undefined;
+      throw error instanceof StoreError && error.code !== "STORE_CLOSED"
+        ? unreadableError(this.#handle.name, index, key, error)
+        : error;
     }
   }
 
@@ -142,6 +175,7 @@ export class Share<T> implements ObjectsShare<T> {
 
   async *keys(options: ScanOptions = {}): AsyncIterableIterator<string> {
     checkScan(options);
+    this.#checkHandles();
     const { stored } = this.#handle;
     await this.#handle.openForReads();
     await stored.openKeys();
@@ -180,35 +214,27 @@ export class Share<T> implements ObjectsShare<T> {
     this.#handle.check();
     const { stored, keys } = this.#handle;
     const known = keys === undefined ? undefined : this.#kept(stored.keys.at(this.#view.position)).state;
-    const others = names.length === 0 ? undefined : new Set(names);
-    const claims = known === undefined ? undefined : new Claims(changed.map(({ key }) => key));
+    const claims = this.#handle.claims(changed.map(({ key }) => key));
     for (const draft of changed) {
       this.#handle.addChange(commit, draft, known, this.#view, claims);
-      const tag = objectTag(this.#handle.name, draft.key);
-      if (others?.has(tag) === true) throw this.#twoHandles(draft.key);
-      names.push(tag);
+      names.push(draft.tag);
     }
-  }
-
-  /** Each handle has its own version of values and its own indexes: what one has written is not for the other to go on from. */
-  #twoHandles(key: string): TypeError {
-    return new TypeError(
-      `a transaction writes "${key}" of "${this.#handle.name}" through two handles; use one of them`,
-    );
+    this.#unsure = claims.unsure;
   }
 
   guard(commit: Commit): void {
     const { position } = this.#view;
     if (this.#drafts.size === 0 && this.#looked.length === 0) return;
     this.#handle.guard(commit, position);
-    for (const key of this.#drafts.keys()) commit.unless(objectTag(this.#handle.name, key), position);
+    for (const { tag } of this.#drafts.values()) commit.unless(tag, position);
     for (const tag of this.#looked) commit.unless(tag, position);
   }
 
   stale(): string | undefined {
-    for (const key of this.#drafts.keys()) {
+    if (this.#unsure !== undefined) return this.#unsure;
+    for (const { key, tag } of this.#drafts.values()) {
       const version = this.#handle.stored.glance(key);
-      if (version !== undefined && version.seqnum > this.#view.position) return objectTag(this.#handle.name, key);
+      if (version !== undefined && version.seqnum > this.#view.position) return tag;
     }
     return undefined;
   }

@@ -9,7 +9,6 @@ import { backOff, isInTransaction } from "../transaction.js";
 import { objectTag } from "../tags.js";
 import type { Draft } from "./draft.js";
 import type { Handle } from "./handle.js";
-import { Claims } from "./indexes.js";
 
 const attemptsMax = 100;
 const hastyAttempts = 3;
@@ -32,33 +31,16 @@ export class Writes<T> {
     this.#handle = handle;
   }
 
-  /** Edits an object and commits it. What `run` throws comes back, and the object is as before. */
+  /**
+   * Edits an object and commits it. What `run` throws comes back, and the object is as before. Inside a transaction no turn is
+   * waited for: it might itself have it.
+   */
   write<R, G>(
     key: string,
     run: (draft: Draft<T>) => R | Promise<R>,
     give: (result: R, seqnum: SeqNum) => G,
   ): Promise<G> {
-    if (this.#handle.isReady) return this.#write(key, run, give);
-    return this.#handle.openForWrites().then(() => this.#write(key, run, give));
-  }
-
-  /** Writes down the entries of an object; also while others wait for all of them, with turns of their own. */
-  reindex(key: string): Promise<void> {
-    return this.#write(
-      key,
-      (draft) => draft.reindex(),
-      () => undefined,
-      false,
-    );
-  }
-
-  /** Inside a transaction nothing is waited for: it might itself have the turn. */
-  #write<R, G>(
-    key: string,
-    run: (draft: Draft<T>) => R | Promise<R>,
-    give: (result: R, seqnum: SeqNum) => G,
-    waits = !isInTransaction(),
-  ): Promise<G> {
+    const waits = !isInTransaction();
     return new Promise<G>((resolve, reject) => {
       const edit = { run, give, resolve, reject, result: undefined } as unknown as Edit<T>;
       const waiting = this.#waiting.get(key);
@@ -68,6 +50,20 @@ export class Writes<T> {
         this.#waiting.set(key, []);
         void this.#drain(key, [edit]);
       }
+    });
+  }
+
+  /** Writes down the entries of an object; also while others wait for all of them, with turns of their own. */
+  reindex(key: string): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const edit: Edit<T> = {
+        run: (draft) => draft.reindex(),
+        give: () => undefined,
+        resolve: () => resolve(),
+        reject,
+        result: undefined,
+      };
+      this.#commit(key, [edit], true).catch(reject);
     });
   }
 
@@ -102,12 +98,19 @@ export class Writes<T> {
     }
   }
 
-  async #commit(key: string, edits: Edit<T>[]): Promise<void> {
-    const { stored } = this.#handle;
+  /**
+   * The indexes that the handle declares are built first. If it `builds` one itself, some attempts are enough: who uses the index next
+   * goes on with it.
+   */
+  async #commit(key: string, edits: Edit<T>[], builds = false): Promise<void> {
+    const handle = this.#handle;
+    const { stored } = handle;
     for (let attempt = 1; ; attempt++) {
+      if (!builds && !handle.isReady) await handle.openForWrites();
       if (await this.#attempt(key, edits)) return;
       await stored.feed.sync();
-      if (attempt >= attemptsMax) throw new StoreConflictError(`a write of "${key}" in "${stored.name}"`, attempt);
+      if (attempt >= (builds ? hastyAttempts : attemptsMax))
+        throw new StoreConflictError(`a write of "${key}" in "${stored.name}"`, attempt);
       if (attempt > hastyAttempts) await backOff(stored.feed, attempt - hastyAttempts, undefined);
     }
   }
@@ -142,7 +145,9 @@ export class Writes<T> {
     if (!handle.isOpen) return false;
     const commit = new Commit();
     const { keys } = handle;
-    handle.addChange(commit, draft, keys, at, keys === undefined ? undefined : new Claims([key]));
+    const claims = handle.claims([key]);
+    handle.addChange(commit, draft, keys, at, claims);
+    if (claims.unsure !== undefined) return false;
     handle.guard(commit, at.position);
     commit.unless(objectTag(stored.name, key), at.position);
     const appended: AppendResult = await commit.append(stored.feed);

@@ -75,6 +75,25 @@ describe("boki", function () {
     }
   });
 
+  it("works beside a program that shares the folder", async () => {
+    await using log = await openLog(`file:${join(folder.path, "data")}`, { share: true });
+    const { seqnum } = await log.book("b").append(Buffer.from("first"), { tags: ["t"] });
+    const run = async (...args: string[]): Promise<string> => {
+      const { code, stdout, stderr } = await boki(args, folder.path);
+      assert.equal(code, 0, stderr);
+      return stdout;
+    };
+    await run("append", "data", "-b", "b", "-t", "t", "-d", "second");
+    assert.deepEqual((await log.book("b").readPrev())!.text(), "second");
+    assert.equal(await run("read", "data", "-b", "b", "--raw"), "firstsecond");
+    assert.equal((JSON.parse(await run("stat", "data", "--json")) as { records: number }).records, 2);
+    assert.match(await run("verify", "data"), /^2 records, .*nothing is damaged/);
+    await run("backup", "data", "copy");
+    await run("trim", "data", "-b", "b", "--up-to", String(seqnum));
+    assert.equal(await run("read", "data", "-b", "b", "--raw"), "second");
+    assert.equal((JSON.parse(await run("verify", "copy", "--json")) as { records: number }).records, 2);
+  });
+
   it("says what a crash has left torn, once", async () => {
     await makeLog(folder.path, [record("a"), record("b")]);
     const segment = join(folder.path, "data/0000000001.log");

@@ -1,5 +1,5 @@
 /**
- * The conformance suite of the log's contract: what every engine and loglet must do, by the promises L1 to L10.
+ * The conformance suite of the log's contract: what every log must do, in this process or behind a server, by the promises L1 to L10.
  *
  *     import { conformance } from "boki/conformance";
  *     conformance({ describe, it, name: "my log", subject: () => new MySubject() });

@@ -141,7 +141,7 @@ describe("a folder and its owner", () => {
     await assert.rejects(openLog(`file:${folder}`, { cacheBytes: -1 }), RangeError);
     await assert.rejects(openLog("memory:", { durability: "os" }), {
       name: "TypeError",
-      message: /lost with the process/,
+      message: /durability is not for "memory:"/,
     });
     await assert.rejects(openLog(`file:${folder}`, { signal: AbortSignal.abort() }), {
       code: "LOG_ABORTED",

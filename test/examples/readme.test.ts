@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readmeExample } from "../../examples/readme-example.js";
+import { serve } from "../remote/serve.js";
 import { promisedBy, root, useProject } from "./project.js";
 
 describe("README.md", () => {
@@ -27,6 +28,18 @@ describe("README.md", () => {
     const promised = promisedBy(program);
     assert.ok(promised.length >= 3);
     assert.deepEqual(await project.run(program), promised);
+  });
+
+  it("has an example of a log that a server has, which prints what it says", async () => {
+    const served = await serve("memory:");
+    try {
+      const program = await readmeExample(3);
+      const promised = promisedBy(program);
+      assert.equal(promised.length, 2);
+      assert.deepEqual(await project.run(program.replace(/grpc:[^"]+/, served.url)), promised);
+    } finally {
+      await served.close();
+    }
   });
 
   it("names files that exist", async () => {

@@ -123,6 +123,13 @@ describe("values and codecs", () => {
     assert.equal(hex(new Date(NaN)), "d40400");
   });
 
+  for (const [name, codec] of Object.entries({ messagePackCodec, jsonCodec })) {
+    it(`an invalid Date comes back as one from ${name}`, () => {
+      const { at } = codec.decode(codec.encode({ at: new Date(NaN) })) as { at: Date };
+      assert.ok(at instanceof Date && Number.isNaN(at.getTime()));
+    });
+  }
+
   it("JSON is plain where JSON has a form", () => {
     const text = (value: unknown): string => Buffer.from(jsonCodec.encode(value)).toString();
     assert.equal(text({ a: [1, "x", null, true] }), '{"a":[1,"x",null,true]}');

@@ -21,7 +21,8 @@ const bigint = fc.oneof(
     .map(([power, by, sign]) => sign * (2n ** power + by)),
 );
 const date = fc.oneof(
-  fc.date({ noInvalidDate: false }),
+  // Not invalid ones: to assert.deepEqual no two of those are equal. codec.test.ts has them.
+  fc.date({ noInvalidDate: true }),
   fc
     .constantFrom(0, -1, 1, 999, -999, 2 ** 32 * 1000, 2 ** 34 * 1000, 2 ** 34 * 1000 - 1, 8.64e15, -8.64e15)
     .map((time) => new Date(time)),

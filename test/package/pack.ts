@@ -57,16 +57,18 @@ export async function pack(dir: string): Promise<string> {
   return join(dir, tarball);
 }
 
-/** A new project in `dir` that has installed the tarball, with the given files. */
+/** A new project in `dir` that has installed the tarball, with the given files. No script runs at the installation unless `scripts` is set. */
 export async function makeConsumer(
   dir: string,
   tarball: string,
   packageJson: object,
   files: Readonly<Record<string, string>>,
+  scripts = false,
 ): Promise<void> {
   await mkdir(dir);
   await writeFile(join(dir, "package.json"), JSON.stringify({ name: "consumer", private: true, ...packageJson }));
-  await execute("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error", tarball], dir);
+  const flags = ["--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
+  await execute("npm", ["install", ...flags, ...(scripts ? [] : ["--ignore-scripts"]), tarball], dir);
   for (const [name, text] of Object.entries(files)) {
     await mkdir(dirname(join(dir, name)), { recursive: true });
     await writeFile(join(dir, name), text);

@@ -21,15 +21,18 @@ describe("a client whose server does not answer", () => {
       responseSerialize: serverFrames.encode,
       responseDeserialize: serverFrames.decode,
     } as const;
-    server.addService({ Session: session } as unknown as grpc.ServiceDefinition, {
-      Session: (call: grpc.ServerDuplexStream<ClientFrame, ServerFrame>) => {
-        call.on("data", (frame: ClientFrame) => {
-          if (frame.hello !== undefined)
-            call.write({ welcome: { version: 1, log: "0".repeat(31) + "1", durability: "memory" } });
-          if (frame.appends !== undefined) appends++;
-        });
+    server.addService(
+      { Session: session },
+      {
+        Session: (call: grpc.ServerDuplexStream<ClientFrame, ServerFrame>) => {
+          call.on("data", (frame: ClientFrame) => {
+            if (frame.hello !== undefined)
+              call.write({ welcome: { version: 1, log: "0".repeat(31) + "1", durability: "memory" } });
+            if (frame.appends !== undefined) appends++;
+          });
+        },
       },
-    });
+    );
     const port = await new Promise<number>((resolve, reject) => {
       server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) =>
         error === null ? resolve(bound) : reject(error),

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { setImmediate } from "node:timers/promises";
 import { VirtualClock } from "../../core/testing.js";
+import type { Transaction } from "../../libs/transaction.js";
 import type { Collection } from "../../libs/store/collection.js";
 import type { BokiStore } from "../../libs/store/store.js";
 import { all, code, nextOf, onStore, take, type Bench, type Opened, type Suite } from "./suite.js";
@@ -154,6 +155,42 @@ export function expiry(suite: Suite): void {
         ["b"],
       );
       assert.deepEqual(await tokens.update("c", (draft) => void draft.n++, { initial: { n: 0 } }), { n: 1 });
+    });
+
+    onClock("a unique value is not taken from an object that lives on meanwhile", async ({ store }, clock) => {
+      const tokens = tokensOf(store);
+      const ways: ((tx: Transaction) => Promise<unknown>)[] = [
+        (tx) => tx.update(tokens, "a", () => undefined, { expiresIn: null }),
+        (tx) => tx.put(tokens, "a", { n: 2, user: "ada" }),
+      ];
+      for (const way of ways) {
+        await tokens.put("a", { n: 1, user: "ada" }, { expiresIn: "10s" });
+        let runs = 0;
+        await store.transaction(async (tx) => {
+          if (++runs > 1) return;
+          await way(tx);
+          // The wall clock is set forward, which no timer takes notice of: nobody has deleted it yet.
+          const now = clock.now.bind(clock);
+          clock.now = () => now() + 10_000;
+          await tokens.put("b", { n: 3, user: "ada" });
+        });
+        assert.equal(runs, 2);
+        assert.deepEqual(
+          (await tokens.find("user", "ada")).map(({ key }) => key),
+          ["b"],
+        );
+        await tokens.delete("b");
+      }
+      // And the other way round: it lives on before the other commit is there.
+      await tokens.put("a", { n: 1, user: "ada" }, { expiresIn: "10s" });
+      const now = clock.now.bind(clock);
+      clock.now = () => now() + 10_000;
+      const running = store.transaction(async (tx) => {
+        await tx.put(tokens, "b", { n: 3, user: "ada" });
+        clock.now = now;
+        await tokens.update("a", () => undefined, { expiresIn: null });
+      });
+      await assert.rejects(running, code("STORE_UNIQUE", /"a"/));
     });
 
     onClock("watch, at and history know when an object was there", async ({ store }, clock) => {

@@ -381,22 +381,6 @@ export function finding(suite: Suite): void {
 
     onStore(
       suite,
-      "a unique index over data that is not unique names the objects, and the rest goes on",
-      async ({ store }) => {
-        const plain = plainOf(store);
-        await plain.put("a", { email: "1@x" });
-        await plain.put("b", { email: "1@x" });
-        const users = usersOf(store);
-        await assert.rejects(users.ready(), code("STORE_UNIQUE", /1@x/));
-        await assert.rejects(users.find("email", "1@x"), code("STORE_UNIQUE"));
-        await plain.put("b", { email: "2@x" });
-        await users.ready();
-        assert.deepEqual(await found(users, "email", "2@x"), ["b"]);
-      },
-    );
-
-    onStore(
-      suite,
       "what is changed by a handle that does not know the index is found all the same",
       async (opened, bench) => {
         const users = usersOf(opened.store);
@@ -429,6 +413,50 @@ export function finding(suite: Suite): void {
         assert.deepEqual(await users.get("count"), { n: 101 });
       },
     );
+
+    onStore(suite, "find names the object that cannot be brought up, and the index, as get does", async ({ store }) => {
+      const migrate = (value: unknown): unknown => {
+        if ((value as User).n === 13) throw new Error("no thirteen");
+        return value;
+      };
+      const newer = store.collection<User>("users", { version: 2, migrate, indexes: { n: ({ n }) => n } });
+      const named = code("STORE_INVALID", /"bad"/, /index "n"/, /no thirteen/);
+      // Its entry is not known: it may be any.
+      await plainOf(store).put("bad", { n: 13 });
+      await plainOf(store).put("good", { n: 1 });
+      await newer.ready();
+      const why = await newer.get("bad").catch((error: unknown) => error as Error);
+      code("STORE_INVALID", /"bad"/, /no thirteen/)(why);
+      assert.equal(((why as Error).cause as Error).message, "no thirteen");
+      for (const n of [1, 13]) await assert.rejects(newer.find("n", n), named);
+      await assert.rejects(
+        store.transaction((tx) => tx.find(newer, "n", 1)),
+        named,
+      );
+      // It holds nobody up, and can be replaced.
+      await newer.update("good", (draft) => void (draft.tags = [1]));
+      await newer.put("bad", { n: 2 });
+      assert.deepEqual(await found(newer, "n", 1), ["good"]);
+      // Where its entry is known, it concerns who looks for that.
+      await store.collection<User>("users", { indexes: { n: ({ n }) => n } }).put("worse", { n: 13 });
+      assert.deepEqual(await found(newer, "n", 1), ["good"]);
+      await assert.rejects(newer.find("n", 13), code("STORE_INVALID", /"worse"/, /index "n"/));
+      // A value of a newer version is one that cannot be read, too.
+      await store.collection<User>("users", { version: 3 }).put("worse", { n: 1 });
+      await assert.rejects(newer.find("n", 2), code("STORE_VERSION", /"worse"/, /index "n"/));
+      await newer.update("good", (draft) => void (draft.tags = [2]));
+    });
+
+    onStore(suite, "find names the object for which the function of an index throws", async ({ store }) => {
+      await plainOf(store).put("a", { email: "A@x" });
+      await plainOf(store).put("b", {});
+      const lower = store.collection<User>("users", { indexes: { lower: ({ email }) => email!.toLowerCase() } });
+      const named = { name: "TypeError", message: /"lower".*"b"/ };
+      await assert.rejects(lower.ready(), named);
+      await assert.rejects(lower.put("b", { n: 1 }), named);
+      await plainOf(store).put("b", { email: "B@x" });
+      assert.deepEqual(await found(lower, "lower", "b@x"), ["b"]);
+    });
 
     onStore(suite, "find names the indexes there are when asked for another", async ({ store }) => {
       await assert.rejects(usersOf(store).find("name", "x"), { name: "TypeError", message: /email, tag, n/ });

@@ -11,12 +11,13 @@ import { objects } from "./objects.js";
 import { retention } from "./retention.js";
 import { time } from "./time.js";
 import { transactions } from "./transactions.js";
+import { unique } from "./unique.js";
 import { values } from "./values.js";
 import type { Suite } from "./suite.js";
 
 export function storeCases(suite: Suite & { readonly name: string }): void {
   suite.describe(`${suite.name} has a store`, () => {
-    for (const cases of [objects, transactions, finding, time, retention, expiry, values, badInput, closing])
+    for (const cases of [objects, transactions, finding, unique, time, retention, expiry, values, badInput, closing])
       cases(suite);
   });
 }

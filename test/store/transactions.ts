@@ -442,6 +442,22 @@ export function transactions(suite: Suite): void {
       assert.deepEqual(await all(accounts.keys()), ["a", "k1", "k2"]);
     });
 
+    onStore(suite, "a transaction inside one is refused also when another has ended meanwhile", async ({ store }) => {
+      const accounts = accountsOf(store);
+      const begun = gate();
+      const other = begun.opened.then(() => store.transaction((tx) => tx.put(accounts, "b", { balance: 2 })));
+      await store.transaction(async (tx) => {
+        begun.open();
+        await other;
+        await assert.rejects(
+          store.transaction(() => undefined),
+          { name: "TypeError", message: /inside a transaction/ },
+        );
+        await tx.put(accounts, "a", { balance: 1 });
+      });
+      assert.deepEqual(await all(accounts.keys()), ["a", "b"]);
+    });
+
     onStore(suite, "what a transaction has started may run one of its own when that has ended", async ({ store }) => {
       const accounts = accountsOf(store);
       const ended = gate();
@@ -471,6 +487,56 @@ export function transactions(suite: Suite): void {
       }
       assert.equal(await accounts.get("a"), undefined);
       await elsewhere.close();
+    });
+
+    onStore(suite, "what one handle has written is not read or written through another", async ({ store, book }) => {
+      const [first, second] = [accountsOf(store), accountsOf(store)];
+      await first.put("a", { balance: 1 });
+      const tail = await book.tail();
+      const uses: Record<string, (tx: Transaction) => Promise<unknown>> = {
+        get: (tx) => tx.get(second, "a"),
+        has: (tx) => tx.has(second, "a"),
+        getAll: (tx) => tx.getAll(second, ["b", "a"]),
+        find: (tx) => tx.find(second, "owner", "ada"),
+        scan: (tx) => all(tx.scan(second)),
+        keys: (tx) => all(tx.keys(second)),
+        put: (tx) => tx.put(second, "a", { balance: 3 }),
+        update: (tx) => tx.update(second, "a", (draft) => void draft.balance++),
+        delete: (tx) => tx.delete(second, "a"),
+        "put of another": (tx) => tx.put(second, "c", { balance: 3 }),
+      };
+      const refused = { name: "TypeError", message: /"a" of "accounts".*one handle/ };
+      for (const [name, use] of Object.entries(uses)) {
+        const awaited = store.transaction(async (tx) => {
+          await tx.put(first, "a", { balance: 2, owner: "ada" });
+          await use(tx);
+        });
+        await assert.rejects(awaited, refused, name);
+        const atOnce = store.transaction(async (tx) => {
+          await tx.get(second, "a");
+          await Promise.all([tx.update(first, "a", (draft) => void draft.balance++), use(tx)]);
+        });
+        await assert.rejects(atOnce, refused, name);
+      }
+      // A read that is refused does no harm, and those of other objects go on.
+      await assert.rejects(
+        store.transaction(async (tx) => {
+          await tx.put(first, "a", { balance: 2 });
+          await assert.rejects(tx.get(second, "a"), refused);
+          assert.equal(await tx.get(second, "b"), undefined);
+          throw new Error("mine");
+        }),
+        /mine/,
+      );
+      assert.equal(await book.tail(), tail);
+      // What both only read, and objects that the other one has not written, are seen through both.
+      await store.transaction(async (tx) => {
+        const sum = (await tx.get(first, "a"))!.balance + (await tx.get(second, "a"))!.balance;
+        assert.deepEqual(await all(tx.keys(second)), ["a"]);
+        await tx.put(first, "b", { balance: sum });
+        assert.deepEqual(await tx.get(second, "a"), { balance: 1 });
+      });
+      assert.deepEqual(await second.get("b"), { balance: 2 });
     });
 
     onStore(suite, "a plain write inside a transaction takes place at once, on its own", async ({ store }) => {

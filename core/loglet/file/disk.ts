@@ -5,9 +5,14 @@
  * real-disk.ts is the system's own, core/testing/fault-disk.ts the one for tests.
  */
 
+import type { Duplex } from "node:stream";
+
 export interface Disk {
-  /** Takes a folder, which exists, for this process. Rejects with `LOG_LOCKED` while another has it. */
-  lock(path: string): Promise<DiskLock>;
+  /**
+   * Takes a folder, which exists, for this process. Rejects with `LOG_LOCKED` while another has it. `shares`: other processes may
+   * use it through this one.
+   */
+  lock(path: string, shares?: boolean): Promise<DiskLock>;
   /** Makes a folder and those above it, durably. */
   makeFolder(path: string): void;
   list(path: string): string[];
@@ -36,6 +41,8 @@ export interface Disk {
 }
 
 export interface DiskLock {
+  /** Gives the connections of other processes to `welcome`. Only on a disk that other processes see. */
+  share?(welcome: (guest: Duplex) => void): void;
   /** Gives the folder back. Idempotent. */
   release(): Promise<void>;
 }

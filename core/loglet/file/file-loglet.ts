@@ -13,6 +13,7 @@ import { resolve } from "node:path";
 import { closedError, corruptError, LogError } from "../../errors.js";
 import { limits } from "../../limits.js";
 import { drawId, systemRandom } from "../../random.js";
+import type { Duplex } from "node:stream";
 import type { BackedUp, Clock, Durability, LongOptions, Recovered, Verified } from "../../types.js";
 import { LogClock, systemClock, wallTime } from "../log-clock.js";
 import type { Entry, Follower, Loglet, LogletStats, Position, Sink, StoredEntry } from "../loglet.js";
@@ -39,6 +40,8 @@ export interface FileLogletOptions {
   readonly clock?: Clock | undefined;
   readonly random?: (() => number) | undefined;
   readonly disk?: Disk | undefined;
+  /** Other processes may use it through this one. Default false. */
+  readonly share?: boolean | undefined;
   readonly segmentSizes?: SegmentSizes | undefined;
 }
 
@@ -131,7 +134,7 @@ export class FileLoglet implements Loglet {
       // Before the lock, which leaves a file of its own.
       if (options.create === false) mustBeThere(disk, folder);
       else disk.makeFolder(folder);
-      lock = await disk.lock(folder);
+      lock = await disk.lock(folder, options.share);
       const now = wallTime(options.clock ?? systemClock);
       const sizes = options.segmentSizes ?? segmentSizes;
       const found =
@@ -145,6 +148,10 @@ export class FileLoglet implements Loglet {
       await lock?.release();
       throw openError(error, folder);
     }
+  }
+
+  share(welcome: (guest: Duplex) => void): void {
+    this.#lock.share?.(welcome);
   }
 
   // Writing

@@ -5,6 +5,9 @@
  * Taking over from a dead owner must not race, so lock names have generations: `.lock.1`, `.lock.2`, ... An owner listens on a
  * name of its own first and then links it to the next generation, which only one can do. It owns the folder if then
  * no higher generation exists and no lower one is alive. The dead are removed only after that.
+ *
+ * Who connects speaks first. A question is answered with who the owner is; what begins as HTTP/2 does is a guest, who wants to use
+ * the log through its owner.
  */
 import { createHash, randomBytes } from "node:crypto";
 import fs from "node:fs";
@@ -19,31 +22,44 @@ const ownPrefix = ".lock-";
 const socketPathMax = 100;
 const greetingMs = 2000;
 
+/** What a guest says first; all else is a question. */
+const guestBegin = "PRI ";
+const question = "?\n";
+
 interface Owner {
   readonly pid: number;
   readonly host: string;
   readonly since: string;
+  /** Guests are taken, or will be. */
+  readonly shares: boolean;
+}
+
+/** Somebody alive who has the folder. */
+export interface LiveOwner extends Partial<Owner> {
+  /** Of the socket that he listens at. */
+  readonly path: string;
 }
 
 export class FolderLock {
-  readonly #server: net.Server;
+  readonly #door: Door;
   readonly #paths: readonly string[];
 
   readonly #place: string | undefined;
 
   /** `place`: a folder made for the lock alone. */
-  private constructor(server: net.Server, paths: readonly string[], place: string | undefined) {
-    this.#server = server;
+  private constructor(door: Door, paths: readonly string[], place: string | undefined) {
+    this.#door = door;
     this.#paths = paths;
     this.#place = place;
   }
 
-  /** Rejects with `LOG_LOCKED` while another process owns the folder. */
-  static async acquire(folder: string): Promise<FolderLock> {
-    if (process.platform === "win32") return acquirePipe(folder, (server) => new FolderLock(server, [], undefined));
+  /** Rejects with `LOG_LOCKED` while another process owns the folder. `shares`: guests may come from the first moment on. */
+  static async acquire(folder: string, shares = false): Promise<FolderLock> {
+    const door = new Door(shares);
+    if (process.platform === "win32") return acquirePipe(folder, door, () => new FolderLock(door, [], undefined));
     const place = lockPlace(folder);
     const own = join(place, ownPrefix + randomBytes(6).toString("hex"));
-    const server = await listen(own);
+    await door.listen(own);
     try {
       for (;;) {
         const highest = Math.max(0, ...generations(place));
@@ -64,18 +80,23 @@ export class FolderLock {
           if (rival === "newer") continue;
           throw locked(folder, rival);
         }
-        return new FolderLock(server, [mine, own], place === folder ? undefined : place);
+        return new FolderLock(door, [mine, own], place === folder ? undefined : place);
       }
     } catch (error) {
-      server.close();
+      await door.close();
       fs.rmSync(own, { force: true });
       throw error;
     }
   }
 
+  /** Gives the guests to `welcome`, those too that wait already. */
+  share(welcome: (guest: net.Socket) => void): void {
+    this.#door.share(welcome);
+  }
+
   async release(): Promise<void> {
     for (const path of this.#paths) fs.rmSync(path, { force: true });
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    await this.#door.close();
     if (this.#place === undefined) return;
     try {
       fs.rmdirSync(this.#place);
@@ -117,19 +138,69 @@ async function findRival(place: string, mine: number): Promise<Partial<Owner> | 
   return undefined;
 }
 
-/** Listens without holding the process open, and tells who asks about the owner. */
-function listen(path: string): Promise<net.Server> {
-  const owner: Owner = { pid: process.pid, host: os.hostname(), since: new Date().toISOString() };
-  const server = net.createServer((socket) => {
+/** Listens without holding the process open: tells who asks about the owner, and lets guests in. */
+class Door {
+  readonly #server = net.createServer((socket) => this.#greet(socket));
+  readonly #sockets = new Set<net.Socket>();
+  #shares: boolean;
+  #welcome: ((guest: net.Socket) => void) | undefined;
+  #guests: net.Socket[] = [];
+
+  constructor(shares: boolean) {
+    this.#shares = shares;
+    this.#server.unref();
+  }
+
+  listen(path: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(path, () => resolve());
+    });
+  }
+
+  share(welcome: (guest: net.Socket) => void): void {
+    this.#shares = true;
+    this.#welcome = welcome;
+    for (const guest of this.#guests.splice(0)) welcome(guest);
+  }
+
+  #greet(socket: net.Socket): void {
     socket.unref();
+    this.#sockets.add(socket);
     socket.on("error", () => undefined);
-    socket.end(JSON.stringify(owner));
-  });
-  server.unref();
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(path, () => resolve(server));
-  });
+    socket.on("close", () => this.#sockets.delete(socket));
+    socket.setTimeout(greetingMs, () => socket.destroy());
+    socket.once("data", (said) => {
+      socket.pause();
+      socket.setTimeout(0);
+      if (!said.toString("latin1").startsWith(guestBegin)) {
+        const owner: Owner = { pid: process.pid, host: os.hostname(), since, shares: this.#shares };
+        socket.end(JSON.stringify(owner));
+      } else if (this.#shares) {
+        socket.unshift(said);
+        if (this.#welcome === undefined) this.#guests.push(socket);
+        else this.#welcome(socket);
+      } else socket.destroy();
+    });
+  }
+
+  close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    return new Promise((resolve) => this.#server.close(() => resolve()));
+  }
+}
+
+/** When this process took its first lock. */
+const since = new Date().toISOString();
+
+/** Who has a folder, if anybody is alive who has. */
+export async function findOwner(folder: string): Promise<LiveOwner | undefined> {
+  const place = lockPlace(folder);
+  const highest = Math.max(0, ...generations(place));
+  if (highest === 0) return undefined;
+  const path = join(place, prefix + highest);
+  const owner = await ask(path);
+  return owner === undefined ? undefined : { ...owner, path };
 }
 
 /** The owner behind a socket; undefined if nobody listens any more. */
@@ -141,7 +212,10 @@ function ask(path: string): Promise<Partial<Owner> | undefined> {
     const timer = setTimeout(() => socket.destroy(), greetingMs);
     let connected = false;
     socket.setEncoding("utf8");
-    socket.on("connect", () => (connected = true));
+    socket.on("connect", () => {
+      connected = true;
+      socket.write(question);
+    });
     socket.on("data", (data) => (text += String(data)));
     socket.on("error", (error: NodeJS.ErrnoException) => {
       clearTimeout(timer);
@@ -168,7 +242,7 @@ function locked(folder: string, { pid, host, since }: Partial<Owner>): LogError 
   const who = pid === undefined ? "another process" : `process ${pid} on ${host} since ${since}`;
   return new LogError(
     "LOG_LOCKED",
-    `${folder} is open in ${who}; one process owns a folder: close it there, or use another folder`,
+    `${folder} is open in ${who}; one process owns a folder: close it there, or open it with share: true in both`,
     {
       retryable: true,
     },
@@ -176,10 +250,11 @@ function locked(folder: string, { pid, host, since }: Partial<Owner>): LogError 
 }
 
 /** Named pipes vanish with their owner and belong to one: they need no generations. */
-async function acquirePipe(folder: string, make: (server: net.Server) => FolderLock): Promise<FolderLock> {
+async function acquirePipe(folder: string, door: Door, make: () => FolderLock): Promise<FolderLock> {
   const path = `\\\\.\\pipe\\boki-${createHash("sha256").update(fs.realpathSync(folder).toLowerCase()).digest("hex").slice(0, 32)}`;
   try {
-    return make(await listen(path));
+    await door.listen(path);
+    return make();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
     throw locked(folder, (await ask(path)) ?? {});

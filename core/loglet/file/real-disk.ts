@@ -7,7 +7,7 @@ import { FolderLock } from "./lock.js";
 const flags = { create: "wx+", update: "r+", read: "r" } as const;
 
 export const realDisk: Disk = Object.freeze({
-  lock: (path: string) => FolderLock.acquire(path),
+  lock: (path: string, shares?: boolean) => FolderLock.acquire(path, shares),
   makeFolder(path: string): void {
     const made = fs.mkdirSync(path, { recursive: true });
     if (made === undefined) return;

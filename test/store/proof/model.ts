@@ -40,6 +40,8 @@ export interface ThingChange {
 /** A transaction as who ran it saw it. */
 export interface Ran {
   readonly process: number;
+  /** Through a handle that knows the indexes. */
+  readonly declares: boolean;
   steps: Step[];
   status: "ok" | "failed" | "unknown";
   /** All up to here was visible to it. Unknown of a plain operation. */
@@ -93,12 +95,16 @@ export function explain(history: readonly Ran[]): { faults: string[]; timeline: 
   const faults: string[] = [];
   const commits = history.filter(({ seqnum, status }) => seqnum !== undefined && status !== "failed");
   commits.sort((a, b) => a.seqnum! - b.seqnum! || a.start - b.start);
-  for (const ran of commits) {
+  let before = timeline.last;
+  commits.forEach((ran, i) => {
     const state = new Map(timeline.last);
     faults.push(...run(ran, state, `at its record ${ran.seqnum}`));
-    faults.push(...badges(ran, state));
     timeline.add(ran.seqnum!, state);
-  }
+    // Of writes that share a record, only what they leave behind was ever there.
+    if (commits[i + 1]?.seqnum === ran.seqnum) return;
+    faults.push(...badges(ran, before, state));
+    before = state;
+  });
   for (const ran of history) {
     if (ran.position === undefined || ran.status === "unknown") continue;
     if (ran.seqnum !== undefined && ran.seqnum <= ran.position) faults.push(`${tell(ran)} read behind its own record`);
@@ -155,14 +161,13 @@ function inOrder(state: State): Entry[] {
   return [...state].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** No two objects have the same badge. */
-function badges(ran: Ran, state: State): string[] {
-  const owners = new Map<number, string>();
+/** Who knows the unique index gives no object a badge that another one has. */
+function badges(ran: Ran, before: State, state: State): string[] {
+  if (!ran.declares) return [];
   for (const [key, { badge }] of state) {
-    if (badge === undefined) continue;
-    const owner = owners.get(badge);
-    if (owner !== undefined) return [`${tell(ran)}: behind it ${owner} and ${key} have the badge ${badge} both`];
-    owners.set(badge, key);
+    if (badge === undefined || before.get(key)?.badge === badge) continue;
+    const owner = [...state.keys()].find((other) => other !== key && state.get(other)!.badge === badge);
+    if (owner !== undefined) return [`${tell(ran)}: it gave ${key} the badge ${badge}, and ${owner} has it`];
   }
   return [];
 }

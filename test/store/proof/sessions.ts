@@ -129,7 +129,17 @@ export class Sessions {
 
   /** Runs a transaction, or an operation outside of one. */
   async #one(session: Session, process: number): Promise<void> {
-    const ran: Ran = { process, steps: [], status: "ok", position: undefined, seqnum: undefined, start: 0, end: 0 };
+    const declares = session.hasIndexes;
+    const ran: Ran = {
+      process,
+      declares,
+      steps: [],
+      status: "ok",
+      position: undefined,
+      seqnum: undefined,
+      start: 0,
+      end: 0,
+    };
     const chance = this.#random();
     ran.start = this.#events++;
     if (chance < 0.6) await this.#transaction(session, ran);
@@ -199,7 +209,7 @@ export class Sessions {
     if (chance < 0.75) return { f: "update", key, change: this.#change() };
     if (chance < 0.85 && this.#options.deletes !== false) return { f: "delete", key };
     const { id, color, padding } = this.#change();
-    const badge = this.#options.older !== true && this.#random() < 0.3 ? this.#upTo(3) : undefined;
+    const badge = this.#random() < 0.3 ? this.#upTo(3) : undefined;
     return { f: "put", key, value: { id, list: [], color: color ?? "none", badge, padding } };
   }
 

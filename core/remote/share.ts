@@ -1,0 +1,98 @@
+/**
+ * A folder that several processes of one machine use: the one that has its lock serves it on the lock's socket, the others are its
+ * clients. When it is gone, one of them takes the lock and serves; the rest find it there, and send again what is unanswered (L8).
+ *
+ *     who connects:   somebody alive has the lock, and shares  ->  a client of his
+ *                     nobody has it                            ->  takes it, and is a client of itself
+ */
+import type { Duplex } from "node:stream";
+import grpc from "@grpc/grpc-js";
+import { LogError } from "../errors.js";
+import type { Session } from "../log.js";
+import { findOwner } from "../loglet/file/lock.js";
+import type { Settings } from "../open-options.js";
+import { parseSession } from "../session-id.js";
+import type { Log, OpenOptions } from "../types.js";
+import { RemoteLog } from "./client.js";
+import type { Connect, Link, LinkEvents } from "./connection.js";
+import { openLink } from "./grpc.js";
+import { localLink } from "./link.js";
+import { allRights } from "./rights.js";
+import { LogServer } from "./server.js";
+
+/** The longest wait between two attempts to find the owner, or to be it, ms. */
+const retryMs = 100;
+/** What a client has to take its last answers, ms. */
+const graceMs = 500;
+
+/** Serves the log of this process to guests. */
+export function shareLog(log: Session): { welcome: (guest: Duplex) => void; close: () => Promise<void> } {
+  const server = new LogServer(log, () => allRights);
+  const injector = server.grpc.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+  return { welcome: (guest) => injector.injectConnection(guest), close: () => server.close(graceMs) };
+}
+
+/** Opens a log of this process, or rejects with `LOG_LOCKED`. */
+export type Own = () => Promise<Session>;
+
+/** Opens a folder that another process has: as a client of whoever has it. `locked` is thrown where that one does not share it. */
+export async function openShared(
+  url: string,
+  folder: string,
+  own: Own,
+  settings: Settings,
+  options: OpenOptions,
+  locked: LogError,
+): Promise<Log> {
+  const owner = await findOwner(folder);
+  if (owner !== undefined && owner.shares !== true) throw locked;
+  const place = new SharedFolder(folder, own);
+  const { session, signal } = options;
+  const seen = session === undefined ? { id: "", position: 0 } : parseSession(session);
+  const connection = { ...settings, connect: place.connect, retryMs, dispose: () => place.close() };
+  const log = await RemoteLog.open(url, connection, seen, signal);
+  if (log.durability === settings.durability) return log;
+  await log.close();
+  throw new TypeError(
+    `${url} is open in another process with another durability ("${log.durability}", not "${settings.durability}"); open it with the same options`,
+  );
+}
+
+class SharedFolder {
+  readonly #folder: string;
+  readonly #own: Own;
+  /** The log, once this process has it, or is about to. */
+  #log: Promise<Session> | undefined;
+
+  constructor(folder: string, own: Own) {
+    this.#folder = folder;
+    this.#own = own;
+  }
+
+  readonly connect: Connect = async (events: LinkEvents): Promise<Link> => {
+    if (this.#log !== undefined) return localLink(await this.#log, events);
+    const owner = await findOwner(this.#folder);
+    if (owner !== undefined) {
+      const address = `unix:${owner.path}`;
+      if (owner.shares === true) return openLink({ address, credentials: grpc.credentials.createInsecure() }, events);
+      throw new LogError("LOG_UNAVAILABLE", `process ${owner.pid} has ${this.#folder}, and does not share it`);
+    }
+    try {
+      return localLink(await (this.#log = this.#own()), events);
+    } catch (error) {
+      this.#log = undefined;
+      // Another one was faster.
+      if (isLocked(error)) throw new LogError("LOG_UNAVAILABLE", error.message, { cause: error });
+      throw error;
+    }
+  };
+
+  async close(): Promise<void> {
+    const log = await this.#log?.catch(() => undefined);
+    await log?.close();
+  }
+}
+
+function isLocked(error: unknown): error is LogError {
+  return error instanceof LogError && error.code === "LOG_LOCKED";
+}
