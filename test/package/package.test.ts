@@ -192,6 +192,7 @@ describe("package", function () {
       "node_modules/@grpc/proto-loader",
       "node_modules/@js-sdsl/ordered-map",
       "node_modules/@opentelemetry/api",
+      "node_modules/@pinojs/redact",
       "node_modules/@protobufjs/aspromise",
       "node_modules/@protobufjs/base64",
       "node_modules/@protobufjs/codegen",
@@ -205,6 +206,8 @@ describe("package", function () {
       "node_modules/@types/node",
       "node_modules/ansi-regex",
       "node_modules/ansi-styles",
+      "node_modules/atomic-sleep",
+      "node_modules/bintrees",
       "node_modules/boki",
       "node_modules/cli-progress",
       "node_modules/cliui",
@@ -220,11 +223,24 @@ describe("package", function () {
       "node_modules/long",
       "node_modules/lru-cache",
       "node_modules/ms",
+      "node_modules/on-exit-leak-free",
+      "node_modules/pino",
+      "node_modules/pino-abstract-transport",
+      "node_modules/pino-std-serializers",
+      "node_modules/process-warning",
+      "node_modules/prom-client",
       "node_modules/protobufjs",
+      "node_modules/quick-format-unescaped",
+      "node_modules/real-require",
       "node_modules/require-directory",
+      "node_modules/safe-stable-stringify",
+      "node_modules/sonic-boom",
       "node_modules/sorted-btree",
+      "node_modules/split2",
       "node_modules/string-width",
       "node_modules/strip-ansi",
+      "node_modules/tdigest",
+      "node_modules/thread-stream",
       "node_modules/undici-types",
       "node_modules/wrap-ansi",
       "node_modules/y18n",
@@ -301,7 +317,7 @@ describe("package", function () {
   it("works in CommonJS", async () => {
     const consumer = join(dir, "cjs");
     const main = `const boki = require("boki");${useLogAndStore}use(boki, process.argv[2]);`;
-    const loadsAll = `for (const name of ["boki/conformance", "boki/testing"])
+    const loadsAll = `for (const name of ["boki/conformance", "boki/server", "boki/testing"])
       if (Object.keys(require(name)).length === 0) throw new Error(name + " is empty");`;
     await makeConsumer(consumer, tarball, {}, { "main.cjs": main, "all.cjs": loadsAll });
     for (const url of ["memory:", served.url])
