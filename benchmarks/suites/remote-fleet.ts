@@ -10,7 +10,7 @@ import type { ServerTasks } from "./remote-server.js";
 const readSet = 20_000;
 const clientsMax = 16;
 
-/** So many in flight in all, from so many processes, each of which has at least one. */
+/** So many in flight from each of so many processes. */
 export interface Load {
   readonly inFlight: number;
   readonly processes: number;
@@ -59,12 +59,11 @@ export class Fleet {
   async #together<T>(
     target: Omit<Target, "inFlight">,
     { inFlight, processes }: Load,
-    work: (clients: readonly Client[], each: number) => Promise<T>,
+    work: (clients: readonly Client[]) => Promise<T>,
   ): Promise<T> {
     const clients = this.#clients.slice(0, processes);
-    const each = Math.max(1, inFlight / processes);
-    await Promise.all(clients.map((client) => client.ask("connect", { ...target, inFlight: each })));
-    const result = await work(clients, each);
+    await Promise.all(clients.map((client) => client.ask("connect", { ...target, inFlight })));
+    const result = await work(clients);
     await Promise.all(clients.map((client) => client.ask("close")));
     return result;
   }
@@ -72,8 +71,8 @@ export class Fleet {
   /** Appends; what was answered must be what there is. */
   async append(system: System, durability: Durability, server: Server, load: Load, ms: number): Promise<Latencies> {
     const target = { system, durability, address: server.address };
-    return this.#together(target, load, async (clients, each) => {
-      const parts = await Promise.all(clients.map((client, i) => client.ask("append", each, ms, i << 16)));
+    return this.#together(target, load, async (clients) => {
+      const parts = await Promise.all(clients.map((client, i) => client.ask("append", load.inFlight, ms, i << 16)));
       const all = together(parts);
       const count = await server.count();
       if (count !== all.ops) throw new Error(`${system} has ${count} records of ${all.ops} that it acknowledged`);
@@ -94,8 +93,8 @@ export class Fleet {
     const samples: Sample[] = [];
     if (system !== "raw") await this.#together(target, alone, ([client]) => client!.ask("fill", readSet));
     for (const load of loads) {
-      const parts = await this.#together(target, load, (clients, each) =>
-        Promise.all(clients.map((client, i) => client.ask("read", each, ms, readSet, i * 1009))),
+      const parts = await this.#together(target, load, (clients) =>
+        Promise.all(clients.map((client, i) => client.ask("read", load.inFlight, ms, readSet, i * 1009))),
       );
       samples.push(...samplesOf(nameOf("read", load), system, together(parts), "reads/s"));
     }
@@ -121,7 +120,7 @@ export class Fleet {
   async wakes(durability: Durability, count: number): Promise<Sample[]> {
     const server = await this.open("boki", durability);
     const target = { system: "boki", durability, address: server.address } as const;
-    const [came, times] = await this.#together(target, { inFlight: 2, processes: 2 }, async ([follower, appender]) => {
+    const [came, times] = await this.#together(target, { inFlight: 1, processes: 2 }, async ([follower, appender]) => {
       const following = follower!.ask("follow", "wake", count);
       return Promise.all([following, appender!.ask("wake", "wake", count)]);
     });
@@ -145,7 +144,7 @@ export class Fleet {
   }
 }
 
-/** Such as "append256x4": 256 in flight from 4 processes. */
+/** Such as "append256x4": 256 in flight from each of 4 processes. */
 export function nameOf(what: string, { inFlight, processes }: Load): string {
   return `${what}${inFlight}x${processes}`;
 }

@@ -7,7 +7,7 @@ import { onAbort } from "../abort.js";
 import { Appender } from "../appender.js";
 import { checkName, checkOptions, checkSeqNum, checkSignal, checkSubscriber, checkTag, show } from "../check.js";
 import { GivenRecord, headOf, makeRecord } from "../engine/record.js";
-import { abortedError, closedError } from "../errors.js";
+import { abortedError, closedError, type LogError } from "../errors.js";
 import { limits } from "../limits.js";
 import { checkNext, checkPrev, type Next, type Prev, type Read } from "../read-options.js";
 import { sessionId } from "../session-id.js";
@@ -40,7 +40,7 @@ import { Connection, type ConnectionOptions, type Speaker } from "./connection.j
 import { errorOf } from "./fault.js";
 import { Following } from "./following.js";
 import { Memory } from "./memory.js";
-import { Outbox } from "./outbox.js";
+import { Outbox, timeoutError } from "./outbox.js";
 import { Reading } from "./reading.js";
 import { spanned, traced } from "./tracing.js";
 import type { LongReply, Reply, Request, Response, ServerFrame, Welcome, WireRecord } from "./wire.js";
@@ -59,6 +59,7 @@ export class RemoteLog implements Log, Speaker {
   readonly url: string;
   readonly clock: Clock;
   readonly random: () => number;
+  readonly timeoutMs: number;
   readonly #connection: Connection;
   readonly outbox: Outbox;
   readonly calls: Calls;
@@ -71,6 +72,7 @@ export class RemoteLog implements Log, Speaker {
     this.url = url;
     this.clock = options.clock;
     this.random = options.random;
+    this.timeoutMs = options.timeoutMs;
     this.#connection = new Connection(options, seen);
     this.memory = new Memory(options.cacheBytes, options.auxBytes);
     this.outbox = new Outbox(this.#connection, options);
@@ -308,6 +310,11 @@ class RemoteBook implements LogBook {
 
   get calls(): Calls {
     return this.log.calls;
+  }
+
+  expire(fn: (error: LogError) => void): () => void {
+    const { clock, timeoutMs } = this.log;
+    return clock.setTimer(timeoutMs, () => fn(timeoutError(timeoutMs)));
   }
 
   get trimReach(): SeqNum {

@@ -3,7 +3,7 @@
  * by one. After a break it goes on behind the last one that came.
  */
 import { onAbort } from "../abort.js";
-import { abortedError } from "../errors.js";
+import { abortedError, type LogError } from "../errors.js";
 import { checkRead, type Read } from "../read-options.js";
 import type { LogRecord, RecordHead, SeqNum } from "../types.js";
 import type { Calls, Listener } from "./calls.js";
@@ -23,6 +23,8 @@ export interface ReadingBook {
   take(record: WireRecord, head: boolean | undefined): LogRecord | RecordHead;
   /** How far trims of the book reach, as far as is known. */
   readonly trimReach: SeqNum;
+  /** Calls `fn` when a call has lasted too long; returns what takes that back. */
+  expire(fn: (error: LogError) => void): () => void;
 }
 
 export class Reading implements AsyncIterableIterator<LogRecord | RecordHead>, Listener {
@@ -42,6 +44,7 @@ export class Reading implements AsyncIterableIterator<LogRecord | RecordHead>, L
   #state: "new" | "reading" | "over" = "new";
   #fault: Error | undefined;
   #unlisten: (() => void) | undefined;
+  #unexpire: (() => void) | undefined;
 
   constructor(book: ReadingBook, options: Read) {
     this.#book = book;
@@ -60,6 +63,7 @@ export class Reading implements AsyncIterableIterator<LogRecord | RecordHead>, L
         return Promise.resolve({ done: false, value: this.#give() });
       }
       if (this.#state === "over") return this.#end();
+      this.#expire();
       return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
     } catch (error) {
       this.#stop();
@@ -115,6 +119,7 @@ export class Reading implements AsyncIterableIterator<LogRecord | RecordHead>, L
   }
 
   hear({ records, last }: Reply): void {
+    this.#stopExpiry();
     this.#to ??= records?.to;
     if (this.#at === this.#come.length) this.#reach = this.#book.trimReach;
     for (const record of records?.records ?? []) {
@@ -124,6 +129,17 @@ export class Reading implements AsyncIterableIterator<LogRecord | RecordHead>, L
     while (this.#waiting.length > 0 && this.#at < this.#come.length)
       this.#waiting.shift()!.resolve({ done: false, value: this.#give() });
     if (last) this.#over(undefined);
+    else if (this.#waiting.length > 0) this.#expire();
+  }
+
+  /** What is there already is waited for so long; what is still to come, for ever. */
+  #expire(): void {
+    if (this.#options.follow !== true) this.#unexpire ??= this.#book.expire((error) => this.#over(error));
+  }
+
+  #stopExpiry(): void {
+    this.#unexpire?.();
+    this.#unexpire = undefined;
   }
 
   #give(): LogRecord | RecordHead {
@@ -161,6 +177,7 @@ export class Reading implements AsyncIterableIterator<LogRecord | RecordHead>, L
 
   #stop(): void {
     this.#state = "over";
+    this.#stopExpiry();
     this.#unlisten?.();
     if (this.#id !== undefined) this.#book.calls.end(this.#id);
     this.#id = undefined;

@@ -4,7 +4,6 @@ import { openLog } from "../../core/index.js";
 import type { Session } from "../../core/log.js";
 import type { OpenOptions } from "../../core/types.js";
 import { LogServer } from "../../core/remote/index.js";
-import type { OpenOptions } from "../../core/types.js";
 import { allRights } from "../../core/remote/rights.js";
 
 export interface Served {

@@ -57,4 +57,17 @@ describe("a client whose server does not answer", () => {
     await log.close();
     await assert.rejects(append, { code: "LOG_TIMEOUT", outcome: "unknown" });
   });
+
+  it("gives up what is asked of it after timeoutMs, but not what waits for what is to come", async () => {
+    const log = await openLog(url, { timeoutMs: 300 });
+    const book = log.book("b");
+    const following = book.read({ follow: true }).next();
+    const waiting = book.readNext({ wait: true });
+    await assert.rejects(book.readNext(), { code: "LOG_TIMEOUT" });
+    await assert.rejects(book.read().next(), { code: "LOG_TIMEOUT" });
+    await assert.rejects(book.tail(), { code: "LOG_TIMEOUT" });
+    await log.close();
+    await assert.rejects(following, { code: "LOG_CLOSED" });
+    await assert.rejects(waiting, { code: "LOG_CLOSED" });
+  });
 });

@@ -193,8 +193,7 @@ export class Sessions {
     try {
       await looking;
     } catch (error) {
-      // Others have trimmed what it looked at.
-      if (!(error instanceof LogError && error.code === "LOG_TRIMMED" && error.retryable)) throw error;
+      if (!isOutdated(error)) throw error;
       ran.status = "failed";
     }
   }
@@ -205,7 +204,8 @@ export class Sessions {
     try {
       ran.steps = [await this.#appended.run([], () => perform(planned, plain))];
     } catch (error) {
-      if (!isExpected(error)) throw error;
+      // A scan that has begun does not begin again.
+      if (!isExpected(error) && !(planned.f === "scan" && isOutdated(error))) throw error;
       ran.status = "failed";
       return;
     }
@@ -285,6 +285,11 @@ async function perform(planned: Planned, place: Place): Promise<Step> {
       return { ...planned, seen };
     }
   }
+}
+
+/** Others have trimmed what it looked at. */
+function isOutdated(error: unknown): boolean {
+  return error instanceof LogError && error.code === "LOG_TRIMMED" && error.retryable;
 }
 
 type Tx = Parameters<Parameters<BokiStore["transaction"]>[0]>[0];
