@@ -14,6 +14,8 @@ import type { Answer } from "./wire.js";
 
 /** Bytes of appends whose answers are not sent yet, beyond which no more are taken. */
 const bytesMax = 8 << 20;
+/** Bytes that an append takes here beside its own. */
+const appendOverhead = 256;
 /** Answered appends at the beginning of the list, before they are cut off. */
 const cutAt = 4096;
 
@@ -60,7 +62,7 @@ export class Arrivals implements Origin {
 
   #append(entry: Buffer, at: number): void {
     const append = new Received(entry, this, at);
-    this.#bytes += append.size;
+    this.#bytes += append.size + appendOverhead;
     this.#appends.push(append);
     this.#options.watch?.(append);
     if (append.writer !== this.#writer) {
@@ -135,7 +137,7 @@ export class Arrivals implements Origin {
       this.#appends.splice(0, this.#head);
       this.#head = 0;
     }
-    this.#answeredBytes += size;
+    this.#answeredBytes += size + appendOverhead;
     this.#options.answer(answer);
   }
 

@@ -25,8 +25,8 @@ import { type Answer, type ClientFrame, resultOf, type ServerFrame, type TraceCo
 /** Bytes and entries without an answer, beyond which appends wait here. */
 const sentBytesMax = 4 << 20;
 const sentEntriesMax = limits.batchEntries;
-/** Bytes of one frame, more only for one large record. */
-const frameBytes = 1 << 20;
+/** Bytes of one frame, more only for one large record: the server is at the first while the next ones are on their way. */
+const frameBytes = 128 << 10;
 
 export interface OutboxOptions {
   readonly clock: Clock;

@@ -1,6 +1,8 @@
 /**
  * A log served to other processes: gRPC on ports and sockets, a Serving for each session, and every call of the protocol alone.
  */
+import type { Http2Server, ServerHttp2Session } from "node:http2";
+import type { Duplex } from "node:stream";
 import grpc from "@grpc/grpc-js";
 import { onAbort } from "../abort.js";
 import { LogError } from "../errors.js";
@@ -29,6 +31,9 @@ import {
   serverFrames,
   servicePath,
 } from "./wire.js";
+
+/** Bytes of one client that may be on their way here. */
+const windowBytes = 4 << 20;
 
 /** Bytes on the way to one client, beyond which the next message is not made yet. */
 const underWayBytes = 1 << 20;
@@ -74,10 +79,26 @@ export class LogServer {
   listen(address: string, credentials: grpc.ServerCredentials): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(address, credentials, (error, port) => {
-        if (error === null) resolve(port);
-        else reject(error);
+        if (error !== null) reject(error);
+        else {
+          this.#widen();
+          resolve(port);
+        }
       });
     });
+  }
+
+  /** Takes connections that somebody else has accepted. */
+  door(): (guest: Duplex) => void {
+    const injector = this.#server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+    this.#widen();
+    return (guest) => injector.injectConnection(guest);
+  }
+
+  /** gRPC has an option for what may be on its way to a client, and none for the other direction: HTTP/2's own is 64 KiB. */
+  #widen(): void {
+    const { http2Servers } = this.#server as unknown as { http2Servers?: Map<Http2Server, unknown> };
+    for (const server of http2Servers?.keys() ?? []) server.off("session", widen).on("session", widen);
   }
 
   /** Takes nothing more, answers what was accepted, ends sessions and calls; after `graceMs`, whatever is left. */
@@ -305,6 +326,11 @@ export class LogServer {
     });
     call.write(reply);
   }
+}
+
+function widen(session: ServerHttp2Session): void {
+  session.settings({ initialWindowSize: windowBytes });
+  session.setLocalWindowSize(windowBytes);
 }
 
 /** As instrumented clients send it. */

@@ -28,8 +28,7 @@ const graceMs = 500;
 /** Serves the log of this process to guests. */
 export function shareLog(log: Session): { welcome: (guest: Duplex) => void; close: () => Promise<void> } {
   const server = new LogServer(log, () => allRights);
-  const injector = server.grpc.createConnectionInjector(grpc.ServerCredentials.createInsecure());
-  return { welcome: (guest) => injector.injectConnection(guest), close: () => server.close(graceMs) };
+  return { welcome: server.door(), close: () => server.close(graceMs) };
 }
 
 /** Opens a log of this process, or rejects with `LOG_LOCKED`. */
