@@ -1,6 +1,8 @@
-/** The cases of BokiStore on a log that a server has. */
+/** The cases of BokiStore on a log that a server has, and in a folder that processes share. */
 import type { OpenOptions } from "../../core/types.js";
 import type { StoreOptions } from "../../libs/store/store.js";
+import { Keeper } from "../remote/keeping.js";
+import { asGuest, asHeir } from "../remote/sharing.js";
 import { inFolder, inMemory, served } from "../remote/subject.js";
 import { storeCases } from "./index.js";
 
@@ -18,3 +20,20 @@ on("grpc: of memory:", inMemory, {});
 on("grpc: of file:", inFolder, {});
 on("grpc: of memory: without aux data", inMemory, { auxBytes: 0, cacheBytes: 0 }, small);
 on("grpc: of memory: with little aux data", inMemory, scarce, small);
+
+describe("a store in a shared folder", () => {
+  let keeper: Keeper;
+  before(() => (keeper = new Keeper()));
+  after(() => keeper.end());
+
+  for (const [name, as] of Object.entries({ "as a guest": asGuest, "as the heir of an owner": asHeir })) {
+    // Who has the log stamps the time: where a case has a clock of its own, that is a server in this process.
+    storeCases({
+      describe,
+      it,
+      name: `file: ${name}`,
+      options: {},
+      subject: ({ clock }) => (clock === undefined ? as(keeper) : served(inFolder, { clock })),
+    });
+  }
+});

@@ -73,7 +73,8 @@ export function unique(suite: Suite): void {
             if (runs === 1) await old.update("b", (draft) => void (draft.email = "2@x"));
           });
           await assert.rejects(running, taken("b"));
-          assert.equal(runs, 2);
+          // Once more where the entry that the old program did not write has to be written first.
+          assert.ok(runs === 2 || runs === 3, `${runs}`);
           assert.equal(await users.get("c"), undefined);
           // What is free now can be taken.
           await users.put("c", { email: "1@x" });
