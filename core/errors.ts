@@ -16,6 +16,7 @@ export type LogErrorCode =
   | "LOG_IO"
   | "LOG_CORRUPT"
   | "LOG_VERSION"
+  | "LOG_PROTOCOL"
   | "LOG_NOT_A_LOG"
   | "LOG_SESSION"
   | "LOG_UNAUTHENTICATED"

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import grpc from "@grpc/grpc-js";
 import { type Log, openLog } from "../../core/index.js";
-import { makeCertificates } from "../remote/served.js";
+import { makeCertificates, needsOpenssl } from "../remote/served.js";
 import { boki, jsonLines, makeLog, record, root, shell, startBoki, type Started, useFolder } from "./boki.js";
 
 interface Server extends Started {
@@ -214,7 +214,8 @@ describe("boki serve", function () {
     assert.match(String((await told)["reason"]), /tokens\.json, line 1: it is no JSON/);
   });
 
-  it("speaks TLS with files, asks for certificates, and the commands find theirs in the environment", async () => {
+  it("speaks TLS with files, asks for certificates, and the commands find theirs in the environment", async function () {
+    needsOpenssl(this);
     const certificates = makeCertificates();
     try {
       const file = certificates.path;
@@ -311,7 +312,8 @@ describe("boki serve", function () {
   describe("docs/serving.md", () => {
     const text = readFileSync(join(root, "docs/serving.md"), "utf8");
 
-    it("makes certificates in three commands and has a token file, with which a server serves", async () => {
+    it("makes certificates in three commands and has a token file, with which a server serves", async function () {
+      needsOpenssl(this);
       const commands = text.split("\n").filter((line) => line.startsWith("openssl req "));
       assert.equal(commands.length, 3);
       const made = await shell(commands.join(" && "), folder.path);

@@ -1,5 +1,5 @@
 /** A server as its users start it, in this process, and what tests want to know of it. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -95,10 +95,20 @@ export function makeCertificates(): Certificates {
   return { folder, path, text: (name) => readFileSync(path(name), "utf8") };
 }
 
+/** Skips what needs the openssl of this machine where there is none; a machine that tests for others (CI) has it. */
+export function needsOpenssl(context: Mocha.Context): void {
+  if (spawnSync("openssl", ["version"]).status !== 0 && process.env["CI"] !== "true") context.skip();
+}
+
 export function useCertificates(): Certificates {
   let made: Certificates | undefined;
-  before(() => void (made = makeCertificates()));
-  after(() => rmSync(made!.folder, { recursive: true }));
+  before("openssl", function () {
+    needsOpenssl(this);
+    made = makeCertificates();
+  });
+  after(() => {
+    if (made !== undefined) rmSync(made.folder, { recursive: true });
+  });
   return {
     get folder() {
       return made!.folder;
