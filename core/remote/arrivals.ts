@@ -6,7 +6,7 @@ import type { Engine } from "../engine/engine.js";
 import { trimKind, writeHorizon } from "../engine/entry.js";
 import { LogError } from "../errors.js";
 import type { AppendResult } from "../types.js";
-import { bookOf, forEachEntry } from "./entries.js";
+import { bookOf, forEachEntry, isOf } from "./entries.js";
 import { faultOf } from "./fault.js";
 import { type Outcome, type Told, untold } from "./observer.js";
 import type { Rights } from "./rights.js";
@@ -16,8 +16,8 @@ import type { Answer } from "./wire.js";
 const bytesMax = 8 << 20;
 /** Bytes that an append takes here beside its own. */
 const appendOverhead = 256;
-/** Answered appends at the beginning of the list, before they are cut off. */
-const cutAt = 4096;
+/** Answered appends at the beginning of the list, before they are cut off: few, as each keeps the message that it came in. */
+const cutAt = 64;
 
 /** Whom the answers go to, and who watches. */
 export interface ArrivalsOptions {
@@ -82,9 +82,9 @@ export class Arrivals implements Origin {
 
   /** Why the client may not do this. */
   #refusal(entry: Buffer): LogError | undefined {
-    const book = bookOf(entry);
     const isTrim = entry[0] === trimKind;
-    if (!isTrim && this.#allowed?.equals(book) === true) return undefined;
+    if (!isTrim && this.#allowed !== undefined && isOf(entry, this.#allowed)) return undefined;
+    const book = bookOf(entry);
     try {
       this.#options.rights.check(isTrim ? "trim" : "append", book.toString());
     } catch (error) {

@@ -12,7 +12,7 @@ import { errorOf } from "./fault.js";
 import { timeoutError } from "./outbox.js";
 import { type Numbered, Ring } from "./ring.js";
 import { traceparent } from "./tracing.js";
-import type { Call, ClientFrame, Credit, Reply, Request, Response, ServerFrame } from "./wire.js";
+import type { Call, SpokenFrame, Credit, Reply, Request, Response, ServerFrame } from "./wire.js";
 
 export interface Listener {
   /** What to ask, now and after each break. Undefined: it is not to be asked again, and fails. */
@@ -123,7 +123,7 @@ export class Calls implements Speaker {
     this.#unsaid = new Set(this.#asked.entries().map(([id]) => id));
   }
 
-  speak(frame: ClientFrame): void {
+  speak(frame: SpokenFrame): void {
     if (this.#unsaid.size > 0) {
       const calls: Call[] = [];
       for (const id of this.#unsaid) {

@@ -7,7 +7,7 @@
 import { closedError, LogError } from "../errors.js";
 import type { Clock } from "../types.js";
 import type { Seen } from "../session-id.js";
-import { type ClientFrame, protocolVersion, type ServerFrame, type Welcome } from "./wire.js";
+import { protocolVersion, type ServerFrame, type SpokenFrame, type Welcome } from "./wire.js";
 
 /** Waits between attempts, ms: doubled from the first to the last, the half of it by chance. */
 const retryMsMin = 20;
@@ -16,7 +16,7 @@ const retryMsMax = 2000;
 /** One connection. */
 export interface Link {
   /** False: no more until `drain`. */
-  send(frame: ClientFrame): boolean;
+  send(frame: SpokenFrame): boolean;
   close(): void;
 }
 
@@ -35,7 +35,7 @@ export interface Speaker {
   /** The link is open, the first time or again: what is unanswered is to be said again. */
   opened(): void;
   /** Adds what there is to the frame. */
-  speak(frame: ClientFrame): void;
+  speak(frame: SpokenFrame): void;
   hear(frame: ServerFrame): void;
   /** Nothing will come any more. */
   failed(error: LogError): void;
@@ -197,7 +197,7 @@ export class Connection {
     this.#isScheduled = false;
     if (this.#state !== "open" || !this.#isWritable) return;
     if (this.#hooks.length > 0) this.#callHooks();
-    const frame: ClientFrame = {};
+    const frame: SpokenFrame = {};
     for (const speaker of this.#speakers) speaker.speak(frame);
     for (const _ in frame) {
       this.#isWritable = this.#link!.send(frame);

@@ -3,6 +3,8 @@ import { isUtf8 } from "node:buffer";
 import { entryHead, readNumber, readU16, readU32, recordKind, trimKind } from "../engine/entry.js";
 import { limits } from "../limits.js";
 
+/** So many tags are compared with each other, one by one. */
+const fewTags = 8;
 /** Bytes of a trim's data. */
 const trimBytes = 16;
 
@@ -22,6 +24,13 @@ export function forEachEntry(bytes: Buffer, fn: (entry: Buffer) => void): void {
 /** The UTF-8 bytes of an entry's book. */
 export function bookOf(entry: Buffer): Buffer {
   return entry.subarray(entryHead, entryHead + entry[6]!);
+}
+
+/** Whether it is this book's. */
+export function isOf(entry: Buffer, book: Buffer): boolean {
+  if (entry[6] !== book.length) return false;
+  for (let i = 0; i < book.length; i++) if (entry[entryHead + i] !== book[i]) return false;
+  return true;
 }
 
 /** Gives the end of the entry at `start`. */
@@ -46,15 +55,8 @@ function checkEntry(bytes: Buffer, start: number): number {
   let at = start + entryHead;
   checkText(bytes, at, (at += name));
   const header = at;
-  const seen = tags > 1 ? new Set<string>() : undefined;
-  for (let i = 0; i < tags; i++) {
-    const from = at + 1;
-    at = endOfText(bytes, at);
-    if (seen === undefined) continue;
-    const tag = bytes.toString("latin1", from, at);
-    check(!seen.has(tag), "it has a tag twice");
-    seen.add(tag);
-  }
+  for (let i = 0; i < tags; i++) at = endOfText(bytes, at);
+  if (tags > 1) checkDifferent(bytes, header, tags);
   for (let i = 0; i < conditions; i++) {
     at = endOfText(bytes, at) + 8;
     check(at <= bytes.length && isSafe(bytes, at - 4), "it ends in the middle of a condition");
@@ -62,6 +64,24 @@ function checkEntry(bytes: Buffer, start: number): number {
   check(at - header <= limits.headerBytes, "its tags and conditions are over the limit");
   check(at + size <= bytes.length, "it ends in the middle of its data");
   return at + size;
+}
+
+/** Of texts that lie behind each other. */
+function checkDifferent(bytes: Buffer, start: number, count: number): void {
+  if (count > fewTags) {
+    const seen = new Set<string>();
+    for (let i = 0, at = start; i < count; i++) seen.add(bytes.toString("latin1", at, (at += 1 + bytes[at]!)));
+    check(seen.size === count, "it has a tag twice");
+    return;
+  }
+  for (let i = 1, at = start + 1 + bytes[start]!; i < count; i++, at += 1 + bytes[at]!)
+    for (let before = start; before < at; before += 1 + bytes[before]!)
+      check(!isSameText(bytes, before, at), "it has a tag twice");
+}
+
+function isSameText(bytes: Buffer, one: number, other: number): boolean {
+  for (let left = bytes[one]!; left >= 0; left--) if (bytes[one++] !== bytes[other++]) return false;
+  return true;
 }
 
 /** A text of 1 to 255 bytes behind its length. */

@@ -7,7 +7,7 @@ import { LogError } from "../errors.js";
 import type { Link, LinkEvents } from "./connection.js";
 import { errorOf } from "./fault.js";
 import {
-  clientFrames,
+  encodeSpoken,
   faults,
   type Fault,
   messageBytes,
@@ -22,6 +22,10 @@ const keepaliveTimeoutMs = 5_000;
 
 /** Bytes of one stream that may be on their way to a client. */
 const windowBytes = 1 << 20;
+
+/** Bytes that messages of appends mostly fit into, and how many such buffers are kept between them. */
+const messageBufferBytes = 192 << 10;
+const messageBuffersKept = 4;
 
 const channelOptions: grpc.ChannelOptions = {
   "grpc.max_receive_message_length": serverMessageBytes,
@@ -56,17 +60,19 @@ export function openLink({ address, credentials, token, serverName }: Target, ev
     // Each link is a connection of its own, which a broken one does not hold up.
     "grpc.use_local_subchannel_pool": 1,
     "grpc.initial_reconnect_backoff_ms": 100,
-    "grpc.service_config": '{"methodConfig":[]}',
+    // What is unanswered is given again by who knows it (outbox.ts); and without this a message counts as sent at once.
+    "grpc.enable_retries": 0,
     ...(serverName === undefined ? undefined : { "grpc.ssl_target_name_override": serverName }),
   });
   const metadata = new grpc.Metadata();
   if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
   const call = client.makeBidiStreamRequest(
     `/${servicePath}/Session`,
-    clientFrames.encode,
+    (bytes: Buffer) => bytes,
     serverFrames.decode,
     metadata,
   );
+  const buffers = new MessageBuffers();
   let isOver = false;
   const over = (error: LogError): void => {
     if (isOver) return;
@@ -79,7 +85,10 @@ export function openLink({ address, credentials, token, serverName }: Target, ev
   call.on("error", (error: grpc.ServiceError) => over(errorOfStatus(error, address)));
   call.on("end", () => over(new LogError("LOG_UNAVAILABLE", `${address} ended the connection`, { retryable: true })));
   return {
-    send: (frame) => call.write(frame),
+    send: (frame) => {
+      const bytes = encodeSpoken(frame, buffers.take);
+      return call.write(bytes, () => buffers.giveBack(bytes));
+    },
     close: () => {
       isOver = true;
       call.on("error", () => undefined);
@@ -87,6 +96,22 @@ export function openLink({ address, credentials, token, serverName }: Target, ev
       client.close();
     },
   };
+}
+
+/** Memory for messages, used again: what is new for each of them keeps the garbage collector busy. */
+class MessageBuffers {
+  readonly #free: Buffer[] = [];
+
+  readonly take = (bytes: number): Buffer => {
+    if (bytes > messageBufferBytes) return Buffer.allocUnsafe(bytes);
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(messageBufferBytes);
+  };
+
+  /** gRPC has made a copy of the message that was in it. */
+  giveBack({ buffer, byteOffset }: Buffer): void {
+    if (byteOffset > 0 || buffer.byteLength !== messageBufferBytes || this.#free.length === messageBuffersKept) return;
+    this.#free.push(Buffer.from(buffer));
+  }
 }
 
 /** What a call that failed means here. */

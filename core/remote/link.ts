@@ -5,6 +5,7 @@ import type { Link, LinkEvents } from "./connection.js";
 import { errorOf } from "./fault.js";
 import { allRights } from "./rights.js";
 import { Serving } from "./serving.js";
+import { heard } from "./wire.js";
 
 export function localLink(log: Session, events: LinkEvents): Link {
   let isReading = true;
@@ -21,7 +22,8 @@ export function localLink(log: Session, events: LinkEvents): Link {
   });
   return {
     send: (frame) => {
-      setImmediate(() => serving.frame(frame));
+      const told = heard(frame);
+      setImmediate(() => serving.frame(told));
       return isReading;
     },
     close: () => serving.close(),

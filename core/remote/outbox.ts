@@ -20,13 +20,16 @@ import type { Clock } from "../types.js";
 import type { Connection, Speaker } from "./connection.js";
 import { errorOf } from "./fault.js";
 import { traceparent } from "./tracing.js";
-import { type Answer, type ClientFrame, resultOf, type ServerFrame, type TraceContext } from "./wire.js";
+import { type Answer, type Packed, resultOf, type ServerFrame, type SpokenFrame, type TraceContext } from "./wire.js";
 
 /** Bytes and entries without an answer, beyond which appends wait here. */
 const sentBytesMax = 4 << 20;
 const sentEntriesMax = limits.batchEntries;
 /** Bytes of one frame, more only for one large record: the server is at the first while the next ones are on their way. */
 const frameBytes = 128 << 10;
+
+/** Answered appends at the beginning of the list, before they are cut off: few, as each that is kept costs the garbage collector. */
+const cutAt = 64;
 
 export interface OutboxOptions {
   readonly clock: Clock;
@@ -127,7 +130,7 @@ export class Outbox implements AppendSink, Speaker {
     this.#unsend(this.#head);
   }
 
-  speak(frame: ClientFrame): void {
+  speak(frame: SpokenFrame): void {
     const from = this.#sent;
     let bytes = 0;
     while (this.#sent < this.#appends.length && this.#sent - this.#head < sentEntriesMax) {
@@ -144,14 +147,13 @@ export class Outbox implements AppendSink, Speaker {
     if (this.#sent < this.#appends.length && bytes > frameBytes / 2) this.#connection.schedule();
   }
 
-  #pack(from: number, bytes: number): Buffer {
+  #pack(from: number, bytes: number): Packed {
     const now = this.#options.clock.monotonic();
     const isSilent = from === this.#head && now - this.#spokeAt > writerMs / 2;
     if ((this.#writer === 0 || isSilent) && this.#appends[from]!.n === 0) this.#beginWriter();
     this.#spokeAt = now;
-    const packed = Buffer.allocUnsafe(bytes);
-    let at = 0;
-    for (let i = from; i < this.#sent; i++) {
+    const to = this.#sent;
+    for (let i = from; i < to; i++) {
       const append = this.#appends[i]!;
       if (append.state === "queued") append.state = "taken";
       if (append.n === 0) {
@@ -159,14 +161,20 @@ export class Outbox implements AppendSink, Speaker {
         append.n = ++this.#n;
       }
       append.acked = Math.min(this.#answered, append.n - 1);
-      append.encode(packed, at);
+    }
+    return { bytes, write: (target, at) => this.#write(from, to, target, at) };
+  }
+
+  #write(from: number, to: number, target: Buffer, at: number): void {
+    for (let i = from; i < to; i++) {
+      const append = this.#appends[i]!;
+      append.encode(target, at);
       at += append.size;
     }
-    return packed;
   }
 
   /** Appends that one call made go as one. */
-  #trace(from: number, frame: ClientFrame): void {
+  #trace(from: number, frame: SpokenFrame): void {
     let last: TraceContext | undefined;
     for (let i = from; i < this.#sent; i++) {
       const { traceparent, writer, n } = this.#appends[i]!;
@@ -201,7 +209,7 @@ export class Outbox implements AppendSink, Speaker {
     for (const answer of answers) this.#answer(answer);
     this.#advance();
     this.#settleIdle();
-    if (this.#head > 1024 && this.#head * 2 > this.#appends.length) this.#drop();
+    if (this.#head > cutAt && this.#head * 2 > this.#appends.length) this.#drop();
     if (this.#sent < this.#appends.length) this.#connection.schedule();
   }
 

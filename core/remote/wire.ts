@@ -15,6 +15,18 @@ export interface ClientFrame {
   traces?: TraceContext[];
 }
 
+/** Appends that are to be sent: they are written once, straight into the message. */
+export interface Packed {
+  readonly bytes: number;
+  /** Writes exactly `bytes` bytes into `target` from `at`. */
+  write(target: Buffer, at: number): void;
+}
+
+/** What a client is about to say. */
+export interface SpokenFrame extends Omit<ClientFrame, "appends"> {
+  appends?: Packed;
+}
+
 export interface TraceContext {
   writer: number;
   n: number;
@@ -250,6 +262,33 @@ export function form<T extends object>(name: string): Form<T> {
 }
 
 export const clientFrames = form<ClientFrame>("ClientFrame");
+const { id: appendsField } = root.lookupType("boki.log.v1.ClientFrame").fields["appends"]!;
+
+/** The message of a frame, in a buffer of at least so many bytes that `room` gives. */
+export function encodeSpoken(frame: SpokenFrame, room: (bytes: number) => Buffer): Buffer {
+  const { appends, ...rest } = frame;
+  const others = clientFrames.encode(rest);
+  if (appends === undefined) return others;
+  const head = protobuf.Writer.create()
+    .uint32((appendsField << 3) | 2)
+    .uint32(appends.bytes)
+    .finish();
+  const at = others.length + head.length;
+  const message = room(at + appends.bytes);
+  message.set(others);
+  message.set(head, others.length);
+  appends.write(message, at);
+  return message.subarray(0, at + appends.bytes);
+}
+
+/** A frame as who is told it gets it. */
+export function heard({ appends, ...rest }: SpokenFrame): ClientFrame {
+  if (appends === undefined) return rest;
+  const bytes = Buffer.allocUnsafe(appends.bytes);
+  appends.write(bytes, 0);
+  return { ...rest, appends: bytes };
+}
+
 export const serverFrames = form<ServerFrame>("ServerFrame");
 export const faults = form<Fault>("Fault");
 
