@@ -171,6 +171,11 @@ export class Engine implements Sink {
     }
   };
 
+  /** The next batch is synced while the last one is applied; but not if somebody wants to see that first. */
+  written(): void {
+    if (this.#queue.length > 0 && this.#hooks.length === 0) this.#flush();
+  }
+
   #settleIdle(): void {
     if (this.#idle.length === 0 || this.#underWay > 0 || this.#queue.length > 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();
@@ -306,7 +311,7 @@ export class Engine implements Sink {
   }
 
   #answer(append: Pending, decision: Decision | "unknown", seqnum: SeqNum, time: number): void {
-    if (!append.isForwarded) this.#answered = Math.max(this.#answered, append.n);
+    if (append.writer === this.#writer) this.#answered = Math.max(this.#answered, append.n);
     this.#retryMs = retryMsMin;
     if (decision === "unknown") append.forget();
     else if (typeof decision === "object") append.settle(decision);

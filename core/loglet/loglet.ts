@@ -45,6 +45,8 @@ export interface Batch {
 
 export interface Sink {
   entries(batch: Batch): void;
+  /** What was given to `append` last is safe, and `entries` comes next; another append is welcome now, beyond `depth`. */
+  written?(): void;
   /** The last call: the loglet cannot go on. */
   failed(error: Error): void;
 }

@@ -60,7 +60,7 @@ export function openLink({ address, credentials, token, serverName }: Target, ev
     // Each link is a connection of its own, which a broken one does not hold up.
     "grpc.use_local_subchannel_pool": 1,
     "grpc.initial_reconnect_backoff_ms": 100,
-    // What is unanswered is given again by who knows it (outbox.ts); and without this a message counts as sent at once.
+    // What is unanswered is given again by who knows whether it may be: outbox.ts and calls.ts.
     "grpc.enable_retries": 0,
     ...(serverName === undefined ? undefined : { "grpc.ssl_target_name_override": serverName }),
   });

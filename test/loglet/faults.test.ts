@@ -70,6 +70,33 @@ describe("a disk that fails", () => {
     await log.close();
   });
 
+  it("L7 a failed write right behind a sync that went well: what was synced is answered, and there", async () => {
+    const folder = join(scratch(), "log");
+    let broken = false;
+    let syncing: () => void = () => undefined;
+    const disk = diskWith({
+      write(...args) {
+        if (broken) throw ioError("EIO");
+        realDisk.write(...args);
+      },
+      syncLater: async (file) => {
+        syncing();
+        await realDisk.syncLater(file);
+        broken = true;
+      },
+    });
+    const log = await openOn(folder, { disk, io: "worker" });
+    const book = log.book("b");
+    const second = new Promise<unknown>((resolve) => {
+      syncing = (): void => resolve(book.append(Buffer.from("two"), { tags: ["t"] }).catch((error: unknown) => error));
+    });
+    assert.equal((await book.append(one, { tags: ["t"] })).seqnum, 1);
+    const { code, outcome } = (await second) as { code: string; outcome: string };
+    assert.deepEqual([code, outcome], ["LOG_IO", "unknown"]);
+    assert.equal((await book.readPrev({ tag: "t" }))!.text(), "one");
+    await log.close();
+  });
+
   it("L7 a full disk is LOG_FULL, nothing of the append is left, reads go on, and appends too once there is room", async () => {
     const folder = join(scratch(), "log");
     const { disk, room } = smallDisk();

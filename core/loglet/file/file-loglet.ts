@@ -1,7 +1,8 @@
 /**
  * The file loglet: entries in segment files of one folder, acknowledged after fdatasync.
  *
- * F1  One batch is being written at a time: encode, write, sync, deliver. So only the last batch can be torn.
+ * F1  One batch is being written at a time: encode, write, sync. So only the last batch can be torn. Where syncs do not hold the
+ *     thread, the next one is written before the last is delivered: the disk works while the engine applies.
  * F2  Nothing is delivered before it is synced (`durability: "os"`: written).
  * F3  After a failed write or sync nothing is written again: what the kernel has kept of it is unknown, and a second sync
  *     would report success without it. The log is opened again, and recovery looks at what is there.
@@ -65,6 +66,14 @@ interface Staging {
   segment: Segment | undefined;
   from: number;
   to: number;
+  /** Of each of its entries: where it begins in `bytes`, how long it is, its log time. */
+  readonly starts: number[];
+  readonly sizes: number[];
+  readonly times: number[];
+}
+
+function newStaging(bytes: number): Staging {
+  return { bytes: Buffer.alloc(bytes), segment: undefined, from: 0, to: 0, starts: [], sizes: [], times: [] };
 }
 
 export class FileLoglet implements Loglet {
@@ -98,9 +107,6 @@ export class FileLoglet implements Loglet {
 
   readonly #stagings: Staging[] = [];
   #stagingNext = 0;
-  readonly #starts: number[] = [];
-  readonly #sizes: number[] = [];
-  readonly #times: number[] = [];
 
   #batches = 0;
   #logBytes = 0;
@@ -164,7 +170,7 @@ export class FileLoglet implements Loglet {
       const start = performance.now();
       this.#disk.sync(this.#segment.file);
       this.#measure(performance.now() - start);
-      this.#deliver(staging, entries);
+      this.#deliver(staging, entries, false);
       return Promise.resolve();
     } catch (error) {
       return Promise.reject(this.#poison(error));
@@ -174,7 +180,7 @@ export class FileLoglet implements Loglet {
   /** The general way: over segments, and with a sync that does not hold the thread. */
   #appendLater(entries: readonly Entry[]): Promise<void> {
     const writing = this.#appendParts(entries).finally(() => {
-      this.#writing = undefined;
+      if (this.#writing === writing) this.#writing = undefined;
     });
     this.#writing = writing;
     return writing;
@@ -198,7 +204,7 @@ export class FileLoglet implements Loglet {
           else this.#disk.sync(this.#segment.file);
           this.#measure(performance.now() - start);
         }
-        this.#deliver(staging, part);
+        this.#deliver(staging, part, from + part.length === entries.length);
       } catch (error) {
         throw this.#poison(error);
       }
@@ -235,16 +241,16 @@ export class FileLoglet implements Loglet {
     const time = this.#clock.stamp();
     const { seed, next } = segment;
     const staging = this.#staging(entries);
-    const { bytes } = staging;
+    const { bytes, starts, sizes, times } = staging;
     let at = 0;
     for (let i = 0; i < entries.length; i++) {
       const entry = entries[i]!;
       const { size } = entry;
       entry.encode(bytes, at + frameHead);
       sealFrame(bytes, at, size, next + i, time, batch, entries.length - i - 1, seed);
-      this.#starts[i] = at + frameHead;
-      this.#sizes[i] = size;
-      this.#times[i] = time;
+      starts[i] = at + frameHead;
+      sizes[i] = size;
+      times[i] = time;
       at += frameRoom(size);
     }
     staging.segment = segment;
@@ -257,33 +263,27 @@ export class FileLoglet implements Loglet {
   #staging(entries: readonly Entry[]): Staging {
     let needed = 0;
     for (let i = 0; i < entries.length; i++) needed += frameRoom(entries[i]!.size);
-    if (needed > stagingBytes) return { bytes: Buffer.allocUnsafe(needed), segment: undefined, from: 0, to: 0 };
+    if (needed > stagingBytes) return newStaging(needed);
     const place = this.#stagingNext;
     this.#stagingNext = (place + 1) % stagingCount;
-    return (this.#stagings[place] ??= { bytes: Buffer.alloc(stagingBytes), segment: undefined, from: 0, to: 0 });
+    return (this.#stagings[place] ??= newStaging(stagingBytes));
   }
 
-  /** The batch is safe: it can be found, and the feed gets it. */
-  #deliver(staging: Staging, entries: readonly Entry[]): void {
+  /** The batch is safe: it can be found, and the feed gets it. `last` of an append: the next one may be written before that. */
+  #deliver(staging: Staging, entries: readonly Entry[], last: boolean): void {
     const segment = this.#segment;
     const count = entries.length;
     const first = segment.next;
+    const { bytes, starts, sizes, times } = staging;
     const shift = staging.from - frameHead;
-    for (let i = 0; i < count; i++) segment.add(shift + this.#starts[i]!);
+    for (let i = 0; i < count; i++) segment.add(shift + starts[i]!);
     segment.end = staging.to;
     // Only now: recovery takes a gap in these numbers for damage, and a batch that a full disk refused leaves nothing.
     segment.batch++;
     this.#batches++;
     this.#logBytes += staging.to - staging.from;
-    this.#sink?.entries({
-      first,
-      count,
-      times: this.#times,
-      bytes: staging.bytes,
-      starts: this.#starts,
-      sizes: this.#sizes,
-      own: entries,
-    });
+    if (last && this.#syncElsewhere && this.durability === "disk") this.#sink?.written?.();
+    this.#sink?.entries({ first, count, times, bytes, starts, sizes, own: entries });
   }
 
   /** Goes on to a new segment. A full disk leaves everything as it is. */
