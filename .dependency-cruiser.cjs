@@ -93,8 +93,8 @@ module.exports = {
     ),
     never(
       "opentelemetry-in-one-place",
-      "spans are made in tracing.ts",
-      "^(?!core/remote/tracing\\.ts$|test/)",
+      "spans are made in tracing/",
+      "^(?!core/remote/tracing/|test/)",
       "node_modules/@opentelemetry/",
     ),
     {

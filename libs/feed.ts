@@ -89,10 +89,13 @@ export class Feed {
     return this.views.open(this.now());
   }
 
-  /** From the next commit on. Resolves when `position` is a position that the follower can be brought up to. */
+  /** From the next commit on; once more where it fails. Resolves when `position` is a position that the follower can be brought up to. */
   follow(follower: Follower): Promise<void> {
     this.#followers.add(follower);
-    return (this.#started ??= this.#start());
+    return (this.#started ??= this.#start().catch((error: unknown) => {
+      this.#started = undefined;
+      throw error;
+    }));
   }
 
   unfollow(follower: Follower): void {

@@ -55,7 +55,7 @@ export class Engine implements Sink {
   readonly #aux: ByteCache<Uint8Array>;
 
   #queue: Pending[] = [];
-  /** Of the batch under way: refused because the log has forgotten their writer, to be given by another. */
+  /** Of the batches under way: refused because the log has forgotten their writer, to be given by another. */
   #anew: Pending[] = [];
   #queueBytes = 0;
   /** Some in the queue were given up: it must be looked through. */
@@ -163,7 +163,11 @@ export class Engine implements Sink {
 
   readonly #done = (): void => {
     this.#underWay--;
-    if (this.#anew.length > 0) this.#giveAnew();
+    if (this.#anew.length > 0) {
+      // Of a batch that is still under way all are refused too, and go before what is in the queue.
+      if (this.#underWay > 0) return;
+      this.#giveAnew();
+    }
     if (this.#queue.length > 0 || this.#hooks.length > 0) {
       if (!this.#pumping) this.#pump();
     } else if (this.#underWay === 0) {
@@ -234,12 +238,13 @@ export class Engine implements Sink {
       this.#giveAgain(batch);
       return;
     }
-    const behind = this.#queue;
+    // Those to be given anew may be of the batch before, which was applied meanwhile.
+    const behind = [...this.#anew, ...this.#queue];
+    this.#anew = [];
     this.#queue = [];
     this.#queueBytes = 0;
     if (error.outcome !== "none") this.#fault ??= error;
     for (const append of batch) append.fail(error);
-    this.#anew = [];
     const refusal = error.outcome === "none" ? error : this.#refusal();
     for (const append of behind) append.fail(refusal);
     // Its numbers have a gap now, and perhaps no beginning.
@@ -261,7 +266,7 @@ export class Engine implements Sink {
     const again = batch.filter((append) => !append.isDecided);
     if (this.#anew.length > 0) {
       // Behind one that was refused because its writer is forgotten, all others of that writer are refused too.
-      this.#anew = again;
+      this.#anew.push(...again);
     } else {
       for (const append of again) append.again = true;
       this.#giveFirst(again);

@@ -11,7 +11,7 @@ import type { Connection, Speaker } from "./connection.js";
 import { errorOf } from "./fault.js";
 import { timeoutError } from "./outbox.js";
 import { type Numbered, Ring } from "./ring.js";
-import { traceparent } from "./tracing.js";
+import { traceparent } from "./tracing/span.js";
 import type { Call, SpokenFrame, Credit, Reply, Request, Response, ServerFrame } from "./wire.js";
 
 export interface Listener {
@@ -19,12 +19,14 @@ export interface Listener {
   request(isAgain: boolean): Request | undefined;
   /** A reply, the last one if `reply.last`. Faults come to `fail`. */
   hear(reply: Reply): void;
+  /** It goes on for ever: only the first reply is waited for within the timeout. */
+  readonly isEndless?: boolean;
   fail(error: Error): void;
 }
 
 interface Asked extends Numbered {
   readonly listener: Listener;
-  readonly deadline: number;
+  deadline: number;
   readonly traceparent: string | undefined;
   isAgain: boolean;
 }
@@ -60,7 +62,7 @@ export class Calls implements Speaker {
     return this.#asked.size;
   }
 
-  /** Asks; `bounded`: within the timeout. Returns the call's id. */
+  /** Asks; `bounded`: no longer than the timeout between one reply and the next. Returns the call's id. */
   add(listener: Listener, bounded: boolean): number {
     const { fault } = this.#connection;
     if (fault !== undefined) throw fault;
@@ -155,9 +157,14 @@ export class Calls implements Speaker {
       if (reply.fault !== undefined) this.#fail(reply.id, errorOf(reply.fault));
       else {
         if (reply.last === true) this.#asked.delete(reply.id);
+        else if (asked.deadline !== Infinity) this.#goesOn(asked);
         asked.listener.hear(reply);
       }
     }
+  }
+
+  #goesOn(asked: Asked): void {
+    asked.deadline = asked.listener.isEndless === true ? Infinity : this.#clock.monotonic() + this.#timeoutMs;
   }
 
   #fail(id: number, error: Error): void {
@@ -170,15 +177,16 @@ export class Calls implements Speaker {
   readonly #expire = (): void => {
     this.#cancelTimer = undefined;
     const now = this.#clock.monotonic();
+    let next = Infinity;
     for (const [id, { listener, deadline }] of this.#asked.entries()) {
-      if (deadline === Infinity) continue;
-      if (deadline > now) {
-        this.#cancelTimer = this.#clock.setTimer(deadline - now, this.#expire, true);
-        return;
+      if (deadline > now) next = Math.min(next, deadline);
+      else {
+        this.end(id);
+        listener.fail(timeoutError(this.#timeoutMs));
       }
-      this.end(id);
-      listener.fail(timeoutError(this.#timeoutMs));
     }
+    // Whom it was told may have asked again.
+    if (next < Infinity) this.#cancelTimer ??= this.#clock.setTimer(next - now, this.#expire, true);
   };
 
   failed(error: LogError): void {
@@ -216,6 +224,8 @@ class Question<T> implements Listener {
   }
 
   hear(reply: Reply): void {
+    // The server is still at it.
+    if (!reply.last) return;
     this.unlisten?.();
     this.#resolve(this.#take(reply));
   }

@@ -42,7 +42,7 @@ import { Following } from "./following.js";
 import { Memory } from "./memory.js";
 import { Outbox, timeoutError } from "./outbox.js";
 import { Reading } from "./reading.js";
-import { spanned, traced } from "./tracing.js";
+import { spanned, traced } from "./tracing/client-spans.js";
 import type { LongReply, Reply, Request, Response, ServerFrame, Welcome, WireRecord } from "./wire.js";
 
 const signalOptions = new Set(["signal"]);
@@ -160,7 +160,7 @@ export class RemoteLog implements Log, Speaker {
   }
 
   async checkpoint(options?: { readonly signal?: AbortSignal | undefined }): Promise<void> {
-    await this.#ask("checkpoint", { checkpoint: {} }, options, false);
+    await this.#ask("checkpoint", { checkpoint: {} }, options);
   }
 
   async #ask(
@@ -216,7 +216,7 @@ export class RemoteLog implements Log, Speaker {
             },
             fail: (error) => over(reject, error),
           },
-          false,
+          true,
         );
         const stop = onAbort(signal, () => giveUp(abortedError(signal!)));
         const over = <T>(settle: (value: T) => void, value: T): void => {

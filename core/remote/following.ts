@@ -12,6 +12,7 @@ export class Following implements Listener {
   readonly book: string;
   readonly #subscriber: Subscriber;
   readonly #onEnd: (following: Following) => void;
+  readonly isEndless = true;
   id = 0;
   /** The last position that is known; undefined before the first answer, and after a gap. */
   #position: SeqNum | undefined;
@@ -32,7 +33,7 @@ export class Following implements Listener {
   start(): Promise<Subscription> {
     return new Promise((resolve, reject) => {
       this.#started = { resolve, reject };
-      this.id = this.#calls.add(this, false);
+      this.id = this.#calls.add(this, true);
     });
   }
 

@@ -19,7 +19,7 @@ import { limits } from "../limits.js";
 import type { Clock } from "../types.js";
 import type { Connection, Speaker } from "./connection.js";
 import { errorOf } from "./fault.js";
-import { traceparent } from "./tracing.js";
+import { traceparent } from "./tracing/span.js";
 import { type Answer, type Packed, resultOf, type ServerFrame, type SpokenFrame, type TraceContext } from "./wire.js";
 
 /** Bytes and entries without an answer, beyond which appends wait here. */

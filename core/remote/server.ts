@@ -14,7 +14,7 @@ import { type Client, nobody, type Observer, type Told } from "./observer.js";
 import { allRights, type Rights } from "./rights.js";
 import type { Outlet } from "./outgoing.js";
 import { Serving } from "./serving.js";
-import { servedAlone } from "./tracing.js";
+import { servedAlone } from "./tracing/server-spans.js";
 import {
   type AppendRequest,
   type ClientFrame,

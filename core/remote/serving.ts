@@ -13,7 +13,7 @@ import { checkSeqNum } from "../check.js";
 import { LogError } from "../errors.js";
 import type { Session } from "../log.js";
 import { checkSeen } from "../session-id.js";
-import type { LogRecord } from "../types.js";
+import type { LogRecord, Progress } from "../types.js";
 import { Arrivals } from "./arrivals.js";
 import { bookOf, ProtocolError } from "./entries.js";
 import { faultOf } from "./fault.js";
@@ -23,13 +23,14 @@ import { Outgoing, type Outlet, type Speech } from "./outgoing.js";
 import { Reaches } from "./reaches.js";
 import { respond, respondLong, rightOf, welcome, wireRecord } from "./respond.js";
 import type { Rights } from "./rights.js";
-import { servedSpans } from "./tracing.js";
+import { servedSpans } from "./tracing/server-spans.js";
 import {
   type Call,
   type ClientFrame,
   type Credit,
   type Fed,
   type Hello,
+  type LongReply,
   protocolVersion,
   type ReadRequest,
   type Reply,
@@ -41,6 +42,9 @@ import {
 /** Calls without an answer, and those of them that fetch a record at one time. */
 const callsMax = 65_536;
 const fetchesMax = 64;
+
+/** So often is said that a long call is still carried out, ms. */
+const lifeMs = 250;
 
 /** A call that goes on: ended by the client, or with the session. */
 interface Open {
@@ -147,7 +151,7 @@ export class Serving implements Speech, FeedingSession {
       this.#rights.check(...rightOf(call));
       if (call.read !== undefined) void this.#read(id, call.read);
       else if (call.subscribe !== undefined) this.#subscribe(id, call.subscribe);
-      else if (call.verify !== undefined || call.backup !== undefined) void this.#long(id, call);
+      else if (isLong(call)) void this.#long(id, call);
       else this.#respond(id, call);
     } catch (error) {
       this.#fail(id, error);
@@ -155,7 +159,7 @@ export class Serving implements Speech, FeedingSession {
   }
 
   #respond(id: number, call: Call): void {
-    const isWait = call.readNext?.wait === true || call.tail?.sync === true || call.checkpoint !== undefined;
+    const isWait = call.readNext?.wait === true || call.tail?.sync === true;
     if (isWait) void this.#wait(id, call);
     else if (call.readNext !== undefined || call.readPrev !== undefined) this.#fetch(id, call);
     else
@@ -259,13 +263,21 @@ export class Serving implements Speech, FeedingSession {
 
   async #long(id: number, call: Call): Promise<void> {
     const { signal } = this.#opened(id, 0).stop;
+    const tell = (long: LongReply): void => {
+      if (this.#outgoing.isWritable) this.reply({ id, last: false, long });
+    };
+    const life = setInterval(tell, lifeMs, {}).unref();
     try {
-      const onProgress = (progress: { done: number; total: number }): void => {
-        if (this.#outgoing.isWritable) this.reply({ id, last: false, long: { progress } });
-      };
-      this.finish({ id, last: true, long: await respondLong(this.#log, call, { signal, onProgress }) });
+      if (call.checkpoint !== undefined)
+        this.finish({ id, last: true, ...(await respond(this.#log, this.#bookOf, call, signal)) });
+      else {
+        const onProgress = (progress: Progress): void => tell({ progress });
+        this.finish({ id, last: true, long: await respondLong(this.#log, call, { signal, onProgress }) });
+      }
     } catch (error) {
       this.#fail(id, error);
+    } finally {
+      clearInterval(life);
     }
   }
 
@@ -407,6 +419,10 @@ export class Serving implements Speech, FeedingSession {
     for (const resolve of this.#level.splice(0)) resolve();
     this.#spans?.close();
   }
+}
+
+function isLong({ checkpoint, verify, backup }: Call): boolean {
+  return checkpoint !== undefined || verify !== undefined || backup !== undefined;
 }
 
 function tooManyError(): LogError {

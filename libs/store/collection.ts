@@ -207,7 +207,7 @@ export class Collection<T> implements TransactionalObjects<T> {
     const { book } = this.#stored.feed;
     return tx.share(this, book, () => {
       // What is opened from here on is to be fed; the feed of a transaction runs already.
-      void this.#stored.book.following();
+      this.#stored.book.following().catch(() => undefined);
       return new Share(this.#handle, tx);
     });
   }

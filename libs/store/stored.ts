@@ -67,7 +67,10 @@ export class StoredBook implements Follower {
 
   /** Resolves when the feed runs. */
   following(): Promise<void> {
-    return (this.#following ??= this.feed.follow(this));
+    return (this.#following ??= this.feed.follow(this).catch((error: unknown) => {
+      this.#following = undefined;
+      throw error;
+    }));
   }
 
   collection(name: string, cacheBytes: number): StoredCollection {

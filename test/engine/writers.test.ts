@@ -9,7 +9,7 @@ import { systemClock } from "../../core/loglet/log-clock.js";
 import type { Entry, Loglet, LogletStats, Position, Sink, StoredEntry } from "../../core/loglet/loglet.js";
 import { MemoryLoglet } from "../../core/loglet/memory.js";
 import { VirtualClock } from "../../core/testing.js";
-import type { AppendResult, LogRecord } from "../../core/types.js";
+import type { AppendResult, Clock, LogRecord } from "../../core/types.js";
 
 /** Where a hand-over breaks: how many of its entries are ordered, and whether the giver learns what became of those. */
 interface Break {
@@ -19,17 +19,19 @@ interface Break {
 
 /** A loglet whose connection breaks as ordered. What it has ordered comes through the feed; whether as the giver's own, or not. */
 class BreakingLoglet implements Loglet {
-  readonly #inner = MemoryLoglet.create();
-  readonly #breaks: Break[];
-  readonly id = this.#inner.id;
-  readonly durability = this.#inner.durability;
-  readonly base = this.#inner.base;
+  readonly #inner: MemoryLoglet;
+  readonly #breaks: (Break | undefined)[];
+  readonly id: string;
+  readonly durability = "memory";
+  readonly base = 1;
   readonly recovered = undefined;
   readonly depth = 1;
   #answered = true;
 
-  constructor(breaks: readonly Break[]) {
+  constructor(breaks: readonly (Break | undefined)[], clock: Clock = systemClock) {
     this.#breaks = [...breaks];
+    this.#inner = MemoryLoglet.create({ clock });
+    this.id = this.#inner.id;
   }
 
   async append(entries: readonly Entry[]): Promise<void> {
@@ -136,6 +138,21 @@ describe("L8 entries that are given again", () => {
     assert.equal(admit(3, 11 + writerMs), "unknown");
     assert.equal(admit(1, 11 + writerMs), "new", "a new beginning");
     assert.equal(admit(5, 0, 8), "unknown", "a writer begins with 1");
+  });
+
+  it("are all given by another writer when theirs is forgotten, also where the hand-over breaks then", async () => {
+    let jumped = 0;
+    const clock = { ...systemClock, now: () => systemClock.now() + jumped };
+    const log = await openOn(new BreakingLoglet([undefined, { ordered: 1, answered: true }], clock));
+    const book = log.book("b");
+    const append = (text: string): Promise<AppendResult> => book.append(Buffer.from(text), { tags: ["t"] });
+    await append("1");
+    jumped = 2 * writerMs;
+    await Promise.all(["2", "3", "4"].map(append));
+    const texts: string[] = [];
+    for await (const record of book.read()) texts.push(record.text());
+    assert.deepEqual(texts, ["1", "2", "3", "4"]);
+    await log.close();
   });
 
   it("L9 a wall clock that is set forward by hours is no reason to refuse what is appended then", async () => {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { FaultDisk } from "../../core/testing.js";
+import { writerMs } from "../../core/engine/writers.js";
+import type { LogError } from "../../core/errors.js";
+import { FaultDisk, VirtualClock } from "../../core/testing.js";
 import type { Disk } from "../../core/loglet/file/disk.js";
 import { realDisk } from "../../core/loglet/file/real-disk.js";
 import { copyFolder, diskWith, ioError, openOn, scratch } from "./on-disk.js";
@@ -94,6 +96,62 @@ describe("a disk that fails", () => {
     const { code, outcome } = (await second) as { code: string; outcome: string };
     assert.deepEqual([code, outcome], ["LOG_IO", "unknown"]);
     assert.equal((await book.readPrev({ tag: "t" }))!.text(), "one");
+    await log.close();
+  });
+
+  it("L7 a failed write behind appends that are to be given by another writer: none of them waits for ever", async () => {
+    const folder = join(scratch(), "log");
+    const clock = new VirtualClock();
+    let broken = false;
+    let syncing: (() => void) | undefined;
+    const disk = diskWith({
+      write(...args) {
+        if (broken) throw ioError("EIO");
+        realDisk.write(...args);
+      },
+      syncLater: async (file) => {
+        syncing?.();
+        await realDisk.syncLater(file);
+        broken = syncing !== undefined;
+      },
+    });
+    const log = await openOn(folder, { disk, io: "worker", clock });
+    const append = (text: string): Promise<unknown> =>
+      log
+        .book("b")
+        .append(Buffer.from(text), { tags: ["t"] })
+        .catch((error: unknown) => error);
+    await append("1");
+    clock.setWall(clock.now() + 2 * writerMs);
+    const third = new Promise<unknown>((resolve) => (syncing = (): void => resolve(append("3"))));
+    const outcomes = (await Promise.all([append("2"), third])).map((error) => (error as LogError).outcome);
+    assert.deepEqual(outcomes, ["none", "unknown"]);
+    await log.close();
+  });
+
+  it("L1 appends that are to be given by another writer go before those behind them, whatever is under way", async () => {
+    const clock = new VirtualClock();
+    let onSync: (() => void)[] = [];
+    const disk = diskWith({
+      syncLater: (file) => {
+        onSync.shift()?.();
+        return realDisk.syncLater(file);
+      },
+    });
+    const log = await openOn(join(scratch(), "log"), { disk, io: "worker", clock });
+    const book = log.book("b");
+    const answers: Promise<unknown>[] = [];
+    const append = (text: string) => (): void => void answers.push(book.append(Buffer.from(text), { tags: ["t"] }));
+    append("1")();
+    await answers[0];
+    clock.setWall(clock.now() + 2 * writerMs);
+    onSync = [append("3"), append("4")];
+    append("2")();
+    // Each append is made while the one before it is synced.
+    for (let i = 1; i < 4; i++) await answers[i];
+    const texts: string[] = [];
+    for await (const record of book.read()) texts.push(record.text());
+    assert.deepEqual(texts, ["1", "2", "3", "4"]);
     await log.close();
   });
 

@@ -1,9 +1,13 @@
 /** What a server does with clients that say strange things, or ordinary ones in an order that is rare. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { openLog } from "../../core/index.js";
 import type { Session } from "../../core/log.js";
 import type { Answer } from "../../core/remote/wire.js";
+import type { Disk } from "../../core/loglet/file/disk.js";
+import { realDisk } from "../../core/loglet/file/real-disk.js";
 import type { Log } from "../../core/types.js";
+import { diskWith, scratch } from "../loglet/on-disk.js";
 import { entries, entry, RawSession } from "./raw.js";
 import { serve, type Served } from "./serve.js";
 
@@ -199,5 +203,57 @@ describe("a server of a log", () => {
     assert.match((await session.ended)!.details, /it has a tag twice/);
     await log.book("b").sync();
     assert.deepEqual((await log.book("b").readPrev())!.text(), "good");
+  });
+});
+
+describe("a server of a log on a slow disk", () => {
+  const folder = join(scratch(), "log");
+  let hold: Promise<void> | undefined;
+  let release: () => void;
+  let syncing: () => void;
+  let syncBegins: Promise<void>;
+  const disk: Disk = diskWith({
+    syncLater: async (file) => {
+      syncing();
+      await hold;
+      return realDisk.syncLater(file);
+    },
+  });
+
+  beforeEach(() => {
+    syncBegins = new Promise((resolve) => (syncing = resolve));
+    hold = new Promise((resolve) => (release = resolve));
+  });
+
+  it("says that it is at it, and a client waits longer for a checkpoint than it does for a silent server", async () => {
+    const server = await serve(`file:${folder}`, 0, { disk, io: "main" });
+    const log = await openLog(server.url, { timeoutMs: 600 });
+    const started = performance.now();
+    const checkpoint = log.checkpoint();
+    await syncBegins;
+    setTimeout(release, 1500);
+    await checkpoint;
+    assert.ok(performance.now() - started > 1400, "the disk held it up");
+    await log.close();
+    await server.close();
+  });
+
+  it("close answers what was accepted, however long that takes, and takes nothing more", async () => {
+    const server = await serve(`file:${folder}`, 0, { disk, io: "worker" });
+    const session = new RawSession(server.port);
+    session.say({ appends: entries(9, 1, 0, "1", "2") });
+    await syncBegins;
+    const closed = server.close();
+    session.say({ appends: entries(9, 3, 0, "3") });
+    // It comes over within a few turns of the event loop, which is that of the server too.
+    for (let turns = 0; turns < 100; turns++) await new Promise((resolve) => setImmediate(resolve));
+    release();
+    const [answer] = await session.until((frames) => frames.find(({ answers }) => answers !== undefined)?.answers);
+    assert.deepEqual([answer!.n, answer!.count, answer!.accepted?.seqnum], [1, 2, 1]);
+    assert.match((await session.ended)!.details, /shuts down/);
+    await closed;
+    const log = await openLog(`file:${folder}`);
+    assert.equal((await log.stats()).records, 2);
+    await log.close();
   });
 });

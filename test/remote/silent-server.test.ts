@@ -63,6 +63,10 @@ describe("a client whose server does not answer", () => {
     const book = log.book("b");
     const following = book.read({ follow: true }).next();
     const waiting = book.readNext({ wait: true });
+    const subscriber = { record: () => undefined, end: () => undefined };
+    await assert.rejects(book.subscribe(subscriber), { code: "LOG_TIMEOUT" });
+    for (const long of [log.checkpoint(), log.verify(), log.backup("/nowhere")])
+      await assert.rejects(long, { code: "LOG_TIMEOUT" });
     await assert.rejects(book.readNext(), { code: "LOG_TIMEOUT" });
     await assert.rejects(book.read().next(), { code: "LOG_TIMEOUT" });
     await assert.rejects(book.tail(), { code: "LOG_TIMEOUT" });

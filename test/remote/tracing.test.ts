@@ -1,5 +1,7 @@
 /** Spans of calls, at both ends: with the SDK of OpenTelemetry, and without one. */
 import assert from "node:assert/strict";
+import { fork } from "node:child_process";
+import { on, once } from "node:events";
 import { context, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import {
@@ -13,6 +15,7 @@ import { openLog } from "../../core/index.js";
 import { form } from "../../core/remote/wire.js";
 import type { Log, LogBook } from "../../core/types.js";
 import { serve, type Served } from "./serve.js";
+import type { EndedSpan } from "./traced-server.js";
 
 const text = (data: string): Buffer => Buffer.from(data);
 
@@ -93,6 +96,21 @@ describe("tracing", () => {
         if (operation !== "appendAll" && operation !== "drop") assert.equal(served.name, `boki.${operation}`);
         assert.equal(exporter.getFinishedSpans().length, 3, operation);
       }
+    });
+
+    it("goes on in the spans of a server that is another process", async () => {
+      const child = fork(new URL("traced-server.js", import.meta.url));
+      const [url] = (await once(child, "message")) as [string];
+      const remote = await openLog(url);
+      const messages = on(child, "message");
+      await remote.book("orders").append(text("a"), { tags: ["t"] });
+      const { value } = (await messages.next()) as { value: [EndedSpan] };
+      const { traceId, spanId } = ended("append", SpanKind.CLIENT)[0]!.spanContext();
+      assert.deepEqual(value[0], { name: "boki.append", traceId, parentId: spanId });
+      assert.deepEqual(ended("append", SpanKind.SERVER), []);
+      await remote.close();
+      child.disconnect();
+      assert.deepEqual(await once(child, "exit"), [0, null]);
     });
 
     it("says which book, how many tags and conditions, what became of it and where", async () => {
