@@ -80,7 +80,10 @@ async function start(folder: string, port: number): Promise<{ readonly port: num
   const exited = new Promise<NodeJS.Signals | null>((resolve) =>
     child.once("exit", (_code, signal) => resolve(signal)),
   );
-  const said = await new Promise<string>((resolve) => child.stdout.once("data", (data) => resolve(String(data))));
+  const said = await new Promise<string>((resolve, reject) => {
+    child.stdout.once("data", (data) => resolve(String(data)));
+    void exited.then(() => reject(new Error("the server ended before it served")));
+  });
   return {
     port: Number(said),
     kill: async () => {
