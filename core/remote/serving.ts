@@ -23,6 +23,7 @@ import { Outgoing, type Outlet, type Speech } from "./outgoing.js";
 import { Reaches } from "./reaches.js";
 import { respond, respondLong, rightOf, welcome, wireRecord } from "./respond.js";
 import type { Rights } from "./rights.js";
+import { Places } from "./places.js";
 import { servedSpans } from "./tracing/server-spans.js";
 import {
   type Call,
@@ -42,6 +43,8 @@ import {
 /** Calls without an answer, and those of them that fetch a record at one time. */
 const callsMax = 65_536;
 const fetchesMax = 64;
+/** Reads that fetch a record at one time; those that follow are not counted. */
+const readsMax = 16;
 
 /** So often is said that a long call is still carried out, ms. */
 const lifeMs = 250;
@@ -67,6 +70,7 @@ export class Serving implements Speech, FeedingSession {
   readonly #calls = new Set<number>();
   readonly #open = new Map<number, Open>();
   readonly #feedings = new Map<number, Feeding>();
+  readonly #reads = new Places(readsMax);
   /** Calls that fetch a record, and those that wait until some of these are done. */
   #fetches = 0;
   #later: Call[] = [];
@@ -231,20 +235,46 @@ export class Serving implements Speech, FeedingSession {
     }
     try {
       const records = this.#bookOf(book).read({ tag: tag || undefined, from, to, reverse, follow, head, signal });
-      for await (const record of records) {
-        while ((open.credit <= 0 || outgoing.isFull) && !signal.aborted) {
-          await new Promise<void>((resolve) => {
-            open.resume = resolve;
-            if (open.credit > 0) outgoing.onRoom(resolve);
-          });
+      for (;;) {
+        // Of many reads that wait few have a record in hand; a follow may wait for its next one for long, and is not counted.
+        while (follow !== true && !(await this.#place(open))) continue;
+        try {
+          const { done, value: record } = await records.next();
+          if (done === true) break;
+          while (!this.#hasRoom(open)) await this.#room(open);
+          this.#told.gave(1);
+          open.credit -= outgoing.give(id, wireRecord(record));
+        } finally {
+          if (follow !== true) this.#reads.give();
         }
-        this.#told.gave(1);
-        open.credit -= outgoing.give(id, wireRecord(record));
       }
       this.finish({ id, last: true });
     } catch (error) {
       this.#fail(id, error);
     }
+  }
+
+  /** Whether the client takes a record of this read; or it is over. */
+  #hasRoom({ credit, stop }: Open): boolean {
+    return (credit > 0 && !this.#outgoing.isFull) || stop.signal.aborted;
+  }
+
+  #room(open: Open): Promise<void> {
+    return new Promise((resolve) => {
+      open.resume = resolve;
+      if (open.credit > 0) this.#outgoing.onRoom(resolve);
+    });
+  }
+
+  /** Waits until a read may fetch a record that its client takes. False: there was no room any more when it had a place. */
+  async #place(open: Open): Promise<boolean> {
+    while (!this.#hasRoom(open)) await this.#room(open);
+    const place = this.#reads.take();
+    if (place === undefined) return true;
+    await place;
+    if (this.#hasRoom(open)) return true;
+    this.#reads.give();
+    return false;
   }
 
   #credit({ id, bytes = 0 }: Credit): void {

@@ -119,6 +119,13 @@ describe("a server with clients that do not take what they asked for", function 
     assert.ok(grown < 3 * allowedBytes, `${Math.round(grown / 2 ** 20)} MiB`);
   });
 
+  it("stays within bounds when hundreds of reads of one client are not taken", async () => {
+    await fill(30, 2 << 20);
+    const calls = Array.from({ length: 400 }, (_, id) => ({ id, read: { book: "b", credit: 2 ** 32 - 1 } }));
+    const grown = await growth(async () => raw().say({ calls }));
+    assert.ok(grown < allowedBytes, `${Math.round(grown / 2 ** 20)} MiB`);
+  });
+
   it("stays within bounds while a subscriber is stopped, which has all when it goes on", async () => {
     const program = fileURLToPath(new URL("load-process.js", import.meta.url));
     const child = spawn(process.execPath, [program, `grpc://127.0.0.1:${port}`, "fed"], {
