@@ -239,11 +239,11 @@ export class Serving implements Speech, FeedingSession {
         // Of many reads that wait few have a record in hand; a follow may wait for its next one for long, and is not counted.
         while (follow !== true && !(await this.#place(open))) continue;
         try {
-          const { done, value: record } = await records.next();
-          if (done === true) break;
+          const step = await records.next();
+          if (step.done === true) break;
           while (!this.#hasRoom(open)) await this.#room(open);
           this.#told.gave(1);
-          open.credit -= outgoing.give(id, wireRecord(record));
+          open.credit -= outgoing.give(id, wireRecord(step.value));
         } finally {
           if (follow !== true) this.#reads.give();
         }
