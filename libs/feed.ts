@@ -76,7 +76,7 @@ export class Feed {
   static running(book: LogBook): Feed | Promise<Feed> {
     const feed = Feed.of(book);
     if (feed.#isRunning) return feed;
-    return (feed.#started ??= feed.#start()).then(() => feed);
+    return feed.#run().then(() => feed);
   }
 
   /** Where the feed is. Nothing is kept for it: good until something is awaited. */
@@ -89,17 +89,22 @@ export class Feed {
     return this.views.open(this.now());
   }
 
-  /** From the next commit on; once more where it fails. Resolves when `position` is a position that the follower can be brought up to. */
+  /** From the next commit on. Resolves when `position` is a position that the follower can be brought up to. */
   follow(follower: Follower): Promise<void> {
     this.#followers.add(follower);
-    return (this.#started ??= this.#start().catch((error: unknown) => {
-      this.#started = undefined;
-      throw error;
-    }));
+    return this.#run();
   }
 
   unfollow(follower: Follower): void {
     this.#followers.delete(follower);
+  }
+
+  /** Starts it, once; anew where that has failed. */
+  #run(): Promise<void> {
+    return (this.#started ??= this.#start().catch((error: unknown) => {
+      this.#started = undefined;
+      throw error;
+    }));
   }
 
   async #start(): Promise<void> {

@@ -175,9 +175,9 @@ export class Engine implements Sink {
     }
   };
 
-  /** The next batch is synced while the last one is applied; but not if somebody wants to see that first. */
+  /** The next batch is synced while the last one is applied; but not if somebody wants to see that first, or its writer is forgotten. */
   written(): void {
-    if (this.#queue.length > 0 && this.#hooks.length === 0) this.#flush();
+    if (this.#queue.length > 0 && this.#hooks.length === 0 && this.#anew.length === 0) this.#flush();
   }
 
   #settleIdle(): void {
@@ -244,7 +244,7 @@ export class Engine implements Sink {
     this.#queue = [];
     this.#queueBytes = 0;
     if (error.outcome !== "none") this.#fault ??= error;
-    for (const append of batch) append.fail(error);
+    for (const append of batch) if (!append.isDecided) append.fail(error);
     const refusal = error.outcome === "none" ? error : this.#refusal();
     for (const append of behind) append.fail(refusal);
     // Its numbers have a gap now, and perhaps no beginning.
@@ -256,7 +256,10 @@ export class Engine implements Sink {
   #giveAnew(): void {
     this.#beginWriter();
     const anew = this.#anew.filter((append) => append.state === "taken");
-    for (const append of anew) if (!append.isForwarded) [append.state, append.n] = ["queued", 0];
+    for (const append of anew) {
+      append.isDecided = false;
+      if (!append.isForwarded) [append.state, append.n] = ["queued", 0];
+    }
     this.#anew = [];
     this.#giveFirst(anew);
   }

@@ -212,7 +212,8 @@ export class RemoteLog implements Log, Speaker {
             request: (isAgain) => (isAgain ? undefined : request),
             hear: ({ long = {}, last }: Reply) => {
               if (last) over(resolve, long);
-              else report(long.progress);
+              // Else the server is still at it.
+              else if (long.progress !== undefined) report(long.progress);
             },
             fail: (error) => over(reject, error),
           },
@@ -227,7 +228,7 @@ export class RemoteLog implements Log, Speaker {
           this.calls.end(id);
           over(reject, error);
         };
-        const report = ({ done = 0, total = 0 }: Partial<Progress> = {}): void => {
+        const report = ({ done = 0, total = 0 }: Partial<Progress>): void => {
           try {
             onProgress?.({ done, total });
           } catch (error) {

@@ -143,7 +143,8 @@ describe("L8 entries that are given again", () => {
   it("are all given by another writer when theirs is forgotten, also where the hand-over breaks then", async () => {
     let jumped = 0;
     const clock = { ...systemClock, now: () => systemClock.now() + jumped };
-    const log = await openOn(new BreakingLoglet([undefined, { ordered: 1, answered: true }], clock));
+    const breaks = [undefined, { ordered: 1, answered: true }, { ordered: 0, answered: true }];
+    const log = await openOn(new BreakingLoglet(breaks, clock));
     const book = log.book("b");
     const append = (text: string): Promise<AppendResult> => book.append(Buffer.from(text), { tags: ["t"] });
     await append("1");

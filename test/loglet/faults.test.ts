@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { Forwarded } from "../../core/engine/append.js";
 import { writerMs } from "../../core/engine/writers.js";
 import type { LogError } from "../../core/errors.js";
 import { FaultDisk, VirtualClock } from "../../core/testing.js";
 import type { Disk } from "../../core/loglet/file/disk.js";
 import { realDisk } from "../../core/loglet/file/real-disk.js";
+import { entry } from "../remote/raw.js";
 import { copyFolder, diskWith, ioError, openOn, scratch } from "./on-disk.js";
 
 const one = Buffer.from("one");
@@ -155,6 +157,79 @@ describe("a disk that fails", () => {
     await log.close();
   });
 
+  it("L1 appends that are to be given by another writer are given, however many come behind them meanwhile", async () => {
+    const clock = new VirtualClock();
+    let onSync: () => void = () => undefined;
+    const disk = diskWith({
+      syncLater: (file) => {
+        onSync();
+        return realDisk.syncLater(file);
+      },
+    });
+    const log = await openOn(join(scratch(), "log"), { disk, io: "worker", clock });
+    const append = (): Promise<unknown> => log.book("b").append(one, { tags: ["t"] });
+    await append();
+    clock.setWall(clock.now() + 2 * writerMs);
+    const behind: Promise<unknown>[] = [];
+    let isAnswered = false;
+    onSync = () => {
+      if (!isAnswered && behind.length < 100) behind.push(append());
+    };
+    await append();
+    isAnswered = true;
+    assert.ok(behind.length < 10, `${behind.length} came behind it`);
+    await Promise.all(behind);
+    await log.close();
+  });
+
+  it("a segment is not ended while a batch is written to it, also where its sync was the first to leave the thread", async () => {
+    const folder = join(scratch(), "log");
+    let onSync: () => void = () => undefined;
+    let onSyncLater: (() => void) | undefined;
+    let release!: () => void;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    const disk = diskWith({
+      sync(file) {
+        onSync();
+        realDisk.sync(file);
+      },
+      syncLater: async (file) => {
+        if (onSyncLater !== undefined) {
+          onSyncLater();
+          onSyncLater = undefined;
+          await released;
+        }
+        realDisk.sync(file);
+      },
+    });
+    const segmentSizes = { min: 64 << 10, max: 64 << 10 };
+    const before = await openOn(folder, { segmentSizes });
+    await before.book("b").append(one, { tags: ["t"] });
+    await before.close();
+    const log = await openOn(folder, { disk, segmentSizes });
+    const book = log.book("b");
+    let second: Promise<unknown> | undefined;
+    const isUnderWay = new Promise<void>((resolve) => (onSyncLater = resolve));
+    onSync = () => {
+      second ??= book.append(Buffer.from("two"), { tags: ["t"] });
+      // So slow that syncs leave the thread from here on.
+      for (const start = performance.now(); performance.now() - start < 5;);
+    };
+    // It fits into no segment of this size, and as it is refused, nothing of its own segment is needed.
+    await book.append(Buffer.alloc(128 << 10), { tags: ["t"], unless: [{ tag: "t", after: 0 }] });
+    await isUnderWay;
+    const checkpoint = log.checkpoint();
+    // What it does without waiting for the batch is done within a few turns of the event loop.
+    for (let turns = 0; turns < 100; turns++) await new Promise((resolve) => setImmediate(resolve));
+    release();
+    await Promise.all([second, checkpoint]);
+    assert.equal((await book.readPrev({ tag: "t" }))!.text(), "two");
+    await log.close();
+    const again = await openOn(folder);
+    assert.equal((await again.book("b").readPrev({ tag: "t" }))!.text(), "two");
+    await again.close();
+  });
+
   it("L7 a full disk is LOG_FULL, nothing of the append is left, reads go on, and appends too once there is room", async () => {
     const folder = join(scratch(), "log");
     const { disk, room } = smallDisk();
@@ -214,6 +289,36 @@ describe("a disk that fails", () => {
       await log.close();
     });
   }
+
+  it("L7 each append of another process is answered once, also where a full disk cuts their batch in two", async () => {
+    let isFull = false;
+    const disk = diskWith({
+      open(path, mode) {
+        if (isFull && mode === "create") throw ioError("ENOSPC");
+        return realDisk.open(path, mode);
+      },
+    });
+    const log = await openOn(join(scratch(), "log"), { disk, segmentSizes: { min: 64 << 10, max: 64 << 10 } });
+    const answers: string[] = [];
+    let answered!: () => void;
+    const isAnswered = new Promise<void>((resolve) => (answered = resolve));
+    const origin = {
+      settled: ({ n }: Forwarded) => void answers.push(`${n} is there`),
+      failed: ({ n }: Forwarded, { code }: LogError) => {
+        answers.push(`${n} failed: ${code}`);
+        if (n === 2) answered();
+      },
+      forgotten: ({ n }: Forwarded) => void answers.push(`${n} is forgotten`),
+    };
+    isFull = true;
+    // The second fits only into another segment, and there is no room for one.
+    for (const n of [1, 2])
+      log.engine.append(new Forwarded(entry({ writer: 9, n, data: Buffer.alloc(40_000) }), origin));
+    await isAnswered;
+    assert.deepEqual(answers, ["1 is there", "2 failed: LOG_FULL"]);
+    isFull = false;
+    await log.close();
+  });
 
   it("L7 a call that a full disk cuts in two says that some of it may be there", async () => {
     const { disk, room } = smallDisk();

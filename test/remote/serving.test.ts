@@ -238,6 +238,21 @@ describe("a server of a log on a slow disk", () => {
     await server.close();
   });
 
+  it("says how far it is with a backup, and nothing that is not so while it waits for the disk", async () => {
+    const server = await serve(`file:${folder}-saved`, 0, { disk, io: "main" });
+    const log = await openLog(server.url);
+    await log.book("b").append(Buffer.from("one"), { tags: ["t"] });
+    const heard: number[] = [];
+    const backup = log.backup(`${folder}-backup`, { onProgress: ({ total }) => heard.push(total) });
+    await syncBegins;
+    // Longer than it says nothing.
+    setTimeout(release, 800);
+    await backup;
+    assert.ok(!heard.includes(0), `of ${heard.join(", ")} bytes`);
+    await log.close();
+    await server.close();
+  });
+
   it("close answers what was accepted, however long that takes, and takes nothing more", async () => {
     const server = await serve(`file:${folder}`, 0, { disk, io: "worker" });
     const session = new RawSession(server.port);

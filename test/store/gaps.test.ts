@@ -231,3 +231,19 @@ for (const [name, make] of Object.entries({ "memory:": inMemory, "file:": inFold
     });
   });
 }
+
+it("a transaction that finds no server fails, and the next one runs once it is there", async () => {
+  const { url, dispose } = inFolder();
+  let server = await serve(url);
+  const { log, store, items } = on(await openLog(server.url, { timeoutMs: 500 }));
+  await server.close();
+  const put = (): Promise<void> => store.transaction((tx) => tx.put(items, "a", item(1)));
+  await assert.rejects(put(), code("LOG_TIMEOUT"));
+  server = await serve(url, server.port);
+  await put();
+  assert.deepEqual(await items.get("a"), item(1));
+  await store.close();
+  await log.close();
+  await server.close();
+  dispose();
+});

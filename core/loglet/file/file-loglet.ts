@@ -198,13 +198,15 @@ export class FileLoglet implements Loglet {
         }
         const part = to - from === entries.length ? entries : entries.slice(from, to);
         const staging = this.#write(part);
+        const isElsewhere = this.durability === "disk" && this.#syncElsewhere;
         if (this.durability === "disk") {
           const start = performance.now();
-          if (this.#syncElsewhere) await this.#disk.syncLater(this.#segment.file);
+          if (isElsewhere) await this.#disk.syncLater(this.#segment.file);
           else this.#disk.sync(this.#segment.file);
           this.#measure(performance.now() - start);
         }
-        this.#deliver(staging, part, from + part.length === entries.length);
+        // Not before `#writing` is this append, which the next one takes the place of.
+        this.#deliver(staging, part, isElsewhere && to === entries.length);
       } catch (error) {
         throw this.#poison(error);
       }
@@ -282,7 +284,7 @@ export class FileLoglet implements Loglet {
     segment.batch++;
     this.#batches++;
     this.#logBytes += staging.to - staging.from;
-    if (last && this.#syncElsewhere && this.durability === "disk") this.#sink?.written?.();
+    if (last && this.#syncElsewhere) this.#sink?.written?.();
     this.#sink?.entries({ first, count, times, bytes, starts, sizes, own: entries });
   }
 
