@@ -54,10 +54,10 @@ module.exports = {
     ),
     never(
       "cli-sees-the-doors",
-      "cli sees the doors of core and libs, and of the server",
+      "cli sees the doors of core and libs, of the server, and what checks its options",
       "^cli/",
       "^(core|libs|workloads|benchmarks)/",
-      "^(core|libs)/index\\.ts$|^core/remote/serve/serve\\.ts$",
+      "^(core|libs)/index\\.ts$|^core/remote/serve/(serve|options)\\.ts$",
     ),
     never("nobody-imports-cli", "the command line is run, not imported", "^(?!cli/)", "^cli/"),
     never("nobody-imports-test", "tests are imported by tests", "^(?!test/)", "^test/"),

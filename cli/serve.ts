@@ -50,7 +50,11 @@ async function serveLog(run: Run, place: string, flags: Flags): Promise<void> {
   // gRPC has lines of its own, which are none for a program; what it says comes as a fault too.
   process.env["GRPC_VERBOSITY"] ??= "NONE";
   // Loaded here: no other command needs them.
-  const [{ serve }, { pino }] = await Promise.all([import("../core/remote/serve/serve.js"), import("pino")]);
+  const [{ serve }, { checkServing }, { pino }] = await Promise.all([
+    import("../core/remote/serve/serve.js"),
+    import("../core/remote/serve/options.js"),
+    import("pino"),
+  ]);
   const logger = pino(
     {
       level: flags.logLevel,
@@ -60,6 +64,8 @@ async function serveLog(run: Run, place: string, flags: Flags): Promise<void> {
     },
     pino.destination({ dest: 2, sync: true }),
   );
+  // What is wrong with the command line is said before a folder is made.
+  await checkServing(options);
   await using log = await openLog(url, { signal: run.signal });
   if (log.recovered !== undefined)
     logger.warn({ ...log.recovered }, "bytes torn by a crash, never acknowledged, were cut off");

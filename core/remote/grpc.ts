@@ -121,7 +121,16 @@ export function errorOfStatus({ code, details, metadata }: grpc.ServiceError, ad
   if (code === grpc.status.UNAUTHENTICATED) return new LogError("LOG_UNAUTHENTICATED", `${address}: ${details}`);
   if (code === grpc.status.UNIMPLEMENTED)
     return new LogError("LOG_VERSION", `${address} does not serve a log of this version: ${details}`);
-  return new LogError("LOG_UNAVAILABLE", `${address} cannot be reached: ${details}`, { retryable: true });
+  return new LogError(
+    "LOG_UNAVAILABLE",
+    `${address} cannot be reached: ${met(details)}; look whether the server runs there, and whether both sides speak TLS or neither`,
+    { retryable: true },
+  );
+}
+
+/** What gRPC met, without its words around it. */
+function met(details: string): string {
+  return /Last error: (?:Error: )?(.*?)\s*\.? Resolution note:/s.exec(details)?.[1] ?? details;
 }
 
 /** A fault as the status of a call. */

@@ -243,11 +243,13 @@ describe("boki serve", function () {
     [["--tls-cert", "a.pem", "--tls-key", "a.key"], /--tls-cert names a file that cannot be read: ENOENT/],
     [["--log-level", "loud"], /Allowed choices are debug, info, warn, error, silent/],
     [["--http", "here"], /http must be HOST:PORT/],
+    [["--token-file", "/dev/null"], /\/dev\/null, line 1: it is no JSON/],
   ] as const) {
     it(`${args.join(" ")} is exit code 2 with the remedy`, async () => {
       const { code, stdout, stderr } = await boki(["serve", "data", ...args], folder.path);
       assert.deepEqual({ code, stdout }, { code: 2, stdout: "" });
       assert.match(stderr, message);
+      assert.equal(existsSync(path("data")), false, "a folder was made");
     });
   }
 
@@ -265,8 +267,13 @@ describe("boki serve", function () {
         ["serve", "other/data", "--no-http", "--token-file", "none.json"],
         /LOG_IO: the token file .*none.json cannot be read/,
       ],
+      [
+        ["stat", "grpc://127.0.0.1:1"],
+        /LOG_UNAVAILABLE: 127.0.0.1:1 cannot be reached: connect ECONNREFUSED 127.0.0.1:1; look whether/,
+      ],
     ] as const) {
-      const { code, stderr } = await boki([...args, "--log-level", "silent"], folder.path);
+      const silent = args[0] === "serve" ? ["--log-level", "silent"] : [];
+      const { code, stderr } = await boki([...args, ...silent], folder.path);
       assert.equal(code, 3, stderr);
       assert.match(stderr, message);
       assert.equal(stderr.split("\n").length, 2, stderr);

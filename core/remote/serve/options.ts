@@ -1,7 +1,7 @@
 /** What `serve` takes, checked; and the rule that what is reached from outside asks who is there. */
 import { createSecureContext } from "node:tls";
 import { checkBoolean, checkOptions, checkTimeout, show } from "../../check.js";
-import type { TokenEntry } from "./token-file.js";
+import { checkTokens, type Grant, type TokenEntry, TokenFile } from "./token-file.js";
 import type { Logger } from "./watch.js";
 
 export interface ServeOptions {
@@ -46,7 +46,7 @@ export const defaultListen = "127.0.0.1:7464";
 const optionNames = new Set(["listen", "tls", "tokens", "http", "insecure", "graceMs", "logger"]);
 const tlsNames = new Set(["cert", "key", "clientCa"]);
 
-export function checkServe(options: ServeOptions): ServeSettings {
+function checkServe(options: ServeOptions): ServeSettings {
   checkOptions("serve", options ?? null, optionNames);
   const { listen = defaultListen, tls, tokens, http, insecure, graceMs = 5000, logger } = options;
   const settings = {
@@ -70,6 +70,17 @@ export function checkServe(options: ServeOptions): ServeSettings {
       );
   refuseOpenDoor(settings);
   return settings;
+}
+
+/** What `serve` can know to be wrong without a log. */
+export async function checkServing(
+  options: ServeOptions,
+): Promise<{ settings: ServeSettings; file: TokenFile | undefined; grants: Grant[] | undefined }> {
+  const settings = checkServe(options);
+  const { tokens } = settings;
+  const file = typeof tokens === "string" ? new TokenFile(tokens) : undefined;
+  const grants = typeof tokens === "object" ? checkTokens(tokens, "token") : await file?.read();
+  return { settings, file, grants };
 }
 
 function addressIn(what: string, text: unknown): Address {

@@ -16,7 +16,7 @@ import { Metrics } from "./metrics.js";
 import {
   type Address,
   addressText,
-  checkServe,
+  checkServing,
   isLoopback,
   pem,
   type ServeOptions,
@@ -25,7 +25,7 @@ import {
 } from "./options.js";
 import { page } from "./page.js";
 import { addReflection } from "./reflection.js";
-import { checkTokens, type TokenEntry, TokenFile } from "./token-file.js";
+import type { TokenEntry, TokenFile } from "./token-file.js";
 import { Tokens } from "./tokens.js";
 import { type Logger, silentLogger, watch } from "./watch.js";
 
@@ -61,10 +61,7 @@ export async function serve(log: Log, options: ServeOptions = {}): Promise<Serve
     throw new TypeError(
       `serve takes a log that this process has, opened with "file:DIR" or "memory:", not ${what(log)}`,
     );
-  const settings = checkServe(options);
-  const { tokens } = settings;
-  const file = typeof tokens === "string" ? new TokenFile(tokens) : undefined;
-  const grants = typeof tokens === "object" ? checkTokens(tokens, "token") : await file?.read();
+  const { settings, file, grants } = await checkServing(options);
   const server = new RunningServer(log, settings, grants && new Tokens(grants, log.clock), file);
   await server.start();
   return server;
