@@ -123,6 +123,8 @@ function checkTls(tls: unknown): void {
   for (const [name, value] of Object.entries({ ca, cert, key })) {
     if (value !== undefined && typeof value !== "string" && !(value instanceof Uint8Array))
       throw new TypeError(`tls.${name} must be the text of a PEM file, not ${show(value)}`);
+    if (value !== undefined && !Buffer.from(value).includes("-----BEGIN "))
+      throw new TypeError(`tls.${name} has nothing of a PEM file in it; give the text of the file, not its path`);
   }
   if ((cert === undefined) !== (key === undefined))
     throw new TypeError("tls.cert and tls.key belong together; give both or neither");

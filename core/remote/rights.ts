@@ -20,7 +20,7 @@ export const allRights: Rights = { name: "anybody", check: () => undefined };
 export function forbiddenError(name: string, right: Right, book: string | undefined): LogError {
   return new LogError(
     "LOG_FORBIDDEN",
-    `${name} has no right to ${right}${book === undefined ? " the log" : ` in book ${JSON.stringify(book)}`}; the server's token file says who has which`,
+    `${name} has no right to ${book === undefined ? "administer the log (admin)" : `${right} in book ${JSON.stringify(book)}`}; the server's token file says who has which`,
     { outcome: right === "append" || right === "trim" ? "none" : undefined },
   );
 }

@@ -167,3 +167,20 @@ describe("a client", () => {
     });
   });
 });
+
+describe("the tls of a client", () => {
+  const pem = "-----BEGIN CERTIFICATE-----";
+  for (const [tls, message] of [
+    [{ ca: "ca.pem" }, /tls.ca has nothing of a PEM file in it; give the text of the file, not its path/],
+    [{ cert: pem, key: Buffer.from("client.key") }, /tls.key has nothing of a PEM file in it/],
+    [{ ca: 7 }, /tls.ca must be the text of a PEM file, not 7/],
+    [{ cert: pem }, /tls.cert and tls.key belong together/],
+    [{ serverName: 7 }, /tls.serverName must be a string, not 7/],
+  ] as const)
+    it(`is refused at once: ${message.source}`, async () => {
+      await assert.rejects(
+        openLog("grpc://127.0.0.1:1", { tls: tls as never }),
+        (error: unknown) => error instanceof TypeError && message.test(error.message),
+      );
+    });
+});
