@@ -106,7 +106,10 @@ describe("tokens of a server", () => {
           await assert.rejects(call(without), (error: unknown) => {
             assert.ok(error instanceof LogError);
             assert.equal(error.code, "LOG_FORBIDDEN");
-            assert.match(error.message, new RegExp(`^without has no right to (${right} in book|administer the log \\(${right}\\))`));
+            assert.match(
+              error.message,
+              new RegExp(`^without has no right to (${right} in book|administer the log \\(${right}\\))`),
+            );
             if (right === "append" || right === "trim") assert.equal(error.outcome, "none");
             return true;
           });
