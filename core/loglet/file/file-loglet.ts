@@ -72,8 +72,8 @@ interface Staging {
   readonly times: number[];
 }
 
-function newStaging(bytes: number): Staging {
-  return { bytes: Buffer.alloc(bytes), segment: undefined, from: 0, to: 0, starts: [], sizes: [], times: [] };
+function stagingIn(bytes: Buffer): Staging {
+  return { bytes, segment: undefined, from: 0, to: 0, starts: [], sizes: [], times: [] };
 }
 
 export class FileLoglet implements Loglet {
@@ -265,14 +265,14 @@ export class FileLoglet implements Loglet {
   #staging(entries: readonly Entry[]): Staging {
     let needed = 0;
     for (let i = 0; i < entries.length; i++) needed += frameRoom(entries[i]!.size);
-    if (needed > stagingBytes) return newStaging(needed);
+    if (needed > stagingBytes) return stagingIn(Buffer.allocUnsafe(needed));
     const place = this.#stagingNext;
     this.#stagingNext = (place + 1) % stagingCount;
-    return (this.#stagings[place] ??= newStaging(stagingBytes));
+    return (this.#stagings[place] ??= stagingIn(Buffer.alloc(stagingBytes)));
   }
 
-  /** The batch is safe: it can be found, and the feed gets it. `last` of an append: the next one may be written before that. */
-  #deliver(staging: Staging, entries: readonly Entry[], last: boolean): void {
+  /** The batch is safe: it can be found, and the feed gets it. `overlaps`: the next append may be written before that. */
+  #deliver(staging: Staging, entries: readonly Entry[], overlaps: boolean): void {
     const segment = this.#segment;
     const count = entries.length;
     const first = segment.next;
@@ -284,7 +284,8 @@ export class FileLoglet implements Loglet {
     segment.batch++;
     this.#batches++;
     this.#logBytes += staging.to - staging.from;
-    if (last && this.#syncElsewhere) this.#sink?.written?.();
+    // A sync that holds the thread would deliver the next batch before this one.
+    if (overlaps && this.#syncElsewhere) this.#sink?.written?.();
     this.#sink?.entries({ first, count, times, bytes, starts, sizes, own: entries });
   }
 
