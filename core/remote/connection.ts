@@ -12,6 +12,8 @@ import { protocolVersion, type ServerFrame, type SpokenFrame, type Welcome } fro
 /** Waits between attempts, ms: doubled from the first to the last, the half of it by chance. */
 const retryMsMin = 20;
 const retryMsMax = 2000;
+/** A call that begins when the server is back finds it before its time is over: it has this many attempts at least. */
+const attemptsInTime = 4;
 
 /** One connection. */
 export interface Link {
@@ -45,7 +47,7 @@ export interface ConnectionOptions {
   readonly connect: Connect;
   readonly clock: Clock;
   readonly random: () => number;
-  /** How long the first attempts may take, ms. */
+  /** How long the first attempts may take, and how long a call waits for its answer, ms. */
   readonly timeoutMs: number;
   /** The longest wait between two attempts, ms. */
   readonly retryMs?: number | undefined;
@@ -55,6 +57,7 @@ export interface ConnectionOptions {
 
 export class Connection {
   readonly #options: ConnectionOptions;
+  readonly #retryMsMax: number;
   readonly #speakers: Speaker[] = [];
   #link: Link | undefined;
   #state: "connecting" | "greeting" | "open" | "ended" = "connecting";
@@ -72,6 +75,8 @@ export class Connection {
 
   constructor(options: ConnectionOptions, seen: Seen) {
     this.#options = options;
+    const { retryMs = retryMsMax, timeoutMs } = options;
+    this.#retryMsMax = Math.max(retryMsMin, Math.min(retryMs, timeoutMs / attemptsInTime));
     this.seen = seen;
   }
 
@@ -171,7 +176,7 @@ export class Connection {
     this.#state = "connecting";
     setImmediate(this.#callHooks);
     const wait = this.#retryMs * (0.5 + this.#options.random() / 2);
-    this.#retryMs = Math.min(this.#options.retryMs ?? retryMsMax, 2 * this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMsMax, 2 * this.#retryMs);
     this.#cancelRetry = this.#options.clock.setTimer(wait, () => this.#connect());
   }
 

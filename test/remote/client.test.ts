@@ -1,6 +1,7 @@
 /** A client whose way to the server is held up, cut, or closed to it: nothing is lost, left behind, or said wrongly. */
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
+import { createServer } from "node:net";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +10,9 @@ import { type LogError, openLog } from "../../core/index.js";
 import type { Session } from "../../core/log.js";
 import { LogServer } from "../../core/remote/index.js";
 import { forbiddenError, type Rights } from "../../core/remote/rights.js";
+import { VirtualClock } from "../../core/testing.js";
 import type { Log, LogBook, LogRecord } from "../../core/types.js";
+import { until } from "./served.js";
 import { type Way, wayTo } from "./way.js";
 
 const text = (data: string): Buffer => Buffer.from(data);
@@ -105,6 +108,32 @@ describe("a client", () => {
       });
       await assert.rejects(appended, { code: "LOG_TIMEOUT", outcome: "none" });
     });
+  });
+
+  it("looks for a server that has been away for long so often that no call misses its return", async () => {
+    const clock = new VirtualClock();
+    const timeoutMs = 500;
+    await open({ clock, timeoutMs });
+    await way.close();
+    let attempts = 0;
+    const nobody = createServer((socket) => {
+      attempts++;
+      socket.destroy();
+    });
+    nobody.listen(Number(new URL(way.url).port), "127.0.0.1");
+    try {
+      for (let attempt = 1; attempt <= 20; attempt++) {
+        const since = clock.monotonic();
+        await until("an attempt", () => {
+          clock.advance(10);
+          return attempts >= attempt;
+        });
+        const waited = clock.monotonic() - since;
+        assert.ok(waited < timeoutMs / 2, `${waited} ms until attempt ${attempt}`);
+      }
+    } finally {
+      nobody.close();
+    }
   });
 
   describe("waiting", () => {
