@@ -59,6 +59,12 @@ describe("tokens of a server", () => {
     );
   });
 
+  it("says so when there is no token with which anybody could come in", async () => {
+    const server = await start({ tokens: [] });
+    assert.equal(server.lines.of("there is no token: nobody is let in").length, 1);
+    assert.equal(await codeOf(openLog(server.url, { token: token("ada"), timeoutMs: 5000 })), "LOG_UNAUTHENTICATED");
+  });
+
   it("takes a token as it is, in place of its hash", async () => {
     const server = await start({ tokens: [{ name: "ada", token: token("ada"), rights: all }] });
     await append((await server.client({ token: token("ada") })).book("b"));

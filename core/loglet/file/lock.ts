@@ -244,7 +244,7 @@ function locked(folder: string, { pid, host, since }: Partial<Owner>): LogError 
   const who = pid === undefined ? "another process" : `process ${pid} on ${host} since ${since}`;
   return new LogError(
     "LOG_LOCKED",
-    `${folder} is open in ${who}; one process owns a folder: close it there, or open it with share: true in both`,
+    `${folder} is open in ${who}; one process owns a folder: close it there first; programs that are to use it at the same time open it with share: true`,
     {
       retryable: true,
     },

@@ -131,6 +131,7 @@ class RunningServer implements Served {
       tokens: this.#tokens?.count ?? "none",
     };
     this.#logger.info(fields, "listening");
+    this.#warnOfNobody();
     if (!isLoopback(listen.host) && this.#settings.insecure === true)
       this.#logger.warn(
         { url: this.url },
@@ -189,6 +190,11 @@ class RunningServer implements Served {
     if (this.#file === undefined) return;
     this.#tokens!.replace(await this.#file.read());
     this.#logger.info({ tokens: this.#tokens!.count }, "token file read");
+    this.#warnOfNobody();
+  }
+
+  #warnOfNobody(): void {
+    if (this.#tokens?.count === 0) this.#logger.warn({ url: this.url }, "there is no token: nobody is let in");
   }
 
   close(): Promise<void> {
