@@ -7,6 +7,7 @@ import { FolderLock } from "../../core/loglet/file/lock.js";
 import { scratch } from "./on-disk.js";
 
 const module = fileURLToPath(new URL("../../core/loglet/file/lock.js", import.meta.url));
+const clusterOwner = fileURLToPath(new URL("cluster-owner.js", import.meta.url));
 
 /** A process that tries for the lock, says "held" or the code of its refusal, and keeps it until it is killed. */
 function contender(folder: string): { said: Promise<string>; kill: () => Promise<void> } {
@@ -55,6 +56,20 @@ describe("the lock of a folder", () => {
       assert.equal(said.filter((text) => text === "held").length, 1, said.join("\n"));
       assert.ok(said.every((text) => text === "held" || text.startsWith("LOG_LOCKED")));
       await Promise.all(all.map((one) => one.kill()));
+    }
+  });
+
+  it("stays with a worker of a cluster that has left the cluster", async () => {
+    const folder = scratch();
+    const primary = spawn(process.execPath, [clusterOwner, folder], { stdio: ["ignore", "pipe", "inherit"] });
+    const pid = Number(
+      await new Promise<string>((resolve) => primary.stdout.once("data", (text) => resolve(String(text)))),
+    );
+    try {
+      await assert.rejects(FolderLock.acquire(folder), { code: "LOG_LOCKED", message: new RegExp(`process ${pid} `) });
+    } finally {
+      process.kill(pid, "SIGKILL");
+      primary.kill("SIGKILL");
     }
   });
 

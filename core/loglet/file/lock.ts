@@ -154,7 +154,8 @@ class Door {
   listen(path: string): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen(path, () => resolve());
+      // In a cluster too this process listens, not its primary: the lock lives as long as the owner, and no longer.
+      this.#server.listen({ path, exclusive: true }, () => resolve());
     });
   }
 
