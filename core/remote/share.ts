@@ -44,7 +44,8 @@ export async function openShared(
   locked: LogError,
 ): Promise<Log> {
   const owner = await findOwner(folder);
-  if (owner !== undefined && owner.shares !== true) throw locked;
+  // One that does not answer is busy, and may share it.
+  if (owner?.shares === false) throw locked;
   const place = new SharedFolder(folder, own);
   const { session, signal } = options;
   const seen = session === undefined ? { id: "", position: 0 } : parseSession(session);
@@ -70,18 +71,21 @@ class SharedFolder {
 
   readonly connect: Connect = async (events: LinkEvents): Promise<Link> => {
     if (this.#log !== undefined) return localLink(await this.#log, events);
-    const owner = await findOwner(this.#folder);
+    const owner = await findOwner(this.#folder).catch((error: unknown) => {
+      throw unavailable(`${this.#folder} cannot be reached: ${(error as Error).message}`, error);
+    });
     if (owner !== undefined) {
       const address = `unix:${owner.path}`;
       if (owner.shares === true) return openLink({ address, credentials: grpc.credentials.createInsecure() }, events);
-      throw new LogError("LOG_UNAVAILABLE", `process ${owner.pid} has ${this.#folder}, and does not share it`);
+      if (owner.shares === false) throw unavailable(`process ${owner.pid} has ${this.#folder}, and does not share it`);
+      throw unavailable(`the process that has ${this.#folder} does not answer; look whether it is stopped or busy`);
     }
     try {
       return localLink(await (this.#log = this.#own()), events);
     } catch (error) {
       this.#log = undefined;
       // Another one was faster.
-      if (isLocked(error)) throw new LogError("LOG_UNAVAILABLE", error.message, { cause: error });
+      if (isLocked(error)) throw unavailable(error.message, error);
       throw error;
     }
   };
@@ -94,4 +98,8 @@ class SharedFolder {
 
 function isLocked(error: unknown): error is LogError {
   return error instanceof LogError && error.code === "LOG_LOCKED";
+}
+
+function unavailable(message: string, cause?: unknown): LogError {
+  return new LogError("LOG_UNAVAILABLE", message, { retryable: true, cause });
 }

@@ -20,6 +20,15 @@ export class Keeper {
     if (answer !== folder) throw new Error(answer);
   }
 
+  /** Stops the process, and lets it go on. */
+  stop(): void {
+    this.#child.kill("SIGSTOP");
+  }
+
+  goOn(): void {
+    this.#child.kill("SIGCONT");
+  }
+
   async end(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     const exited = once(this.#child, "exit");
     this.#child.kill(signal);

@@ -220,7 +220,8 @@ function ask(path: string): Promise<Partial<Owner> | undefined> {
     socket.on("data", (data) => (text += String(data)));
     socket.on("error", (error: NodeJS.ErrnoException) => {
       clearTimeout(timer);
-      if (connected) resolve({});
+      // EAGAIN: so many ask an owner that is stopped that the kernel takes no more.
+      if (connected || error.code === "EAGAIN") resolve({});
       // It was closed while we waited at the door: there is another one, or none.
       else if (error.code === "ECONNRESET") resolve(ask(path));
       else if (error.code === "ECONNREFUSED" || error.code === "ENOENT") resolve(undefined);
