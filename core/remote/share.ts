@@ -10,6 +10,7 @@ import grpc from "@grpc/grpc-js";
 import { LogError } from "../errors.js";
 import type { Session } from "../log.js";
 import { findOwner } from "../loglet/file/lock.js";
+import { SocketFolder } from "../loglet/file/socket-folder.js";
 import type { Settings } from "../open-options.js";
 import { parseSession } from "../session-id.js";
 import type { Log, OpenOptions } from "../types.js";
@@ -43,7 +44,8 @@ export async function openShared(
   options: OpenOptions,
   locked: LogError,
 ): Promise<Log> {
-  const owner = await findOwner(folder);
+  const sockets = new SocketFolder(folder);
+  const owner = await findOwner(folder, sockets).finally(() => sockets.close());
   // One that does not answer is busy, and may share it.
   if (owner?.shares === false) throw locked;
   const place = new SharedFolder(folder, own);
@@ -63,6 +65,8 @@ class SharedFolder {
   readonly #own: Own;
   /** The log, once this process has it, or is about to. */
   #log: Promise<Session> | undefined;
+  /** The way to the owner, of the last attempt: none for longer, since it may be swept away with what is temporary. */
+  #sockets: SocketFolder | undefined;
 
   constructor(folder: string, own: Own) {
     this.#folder = folder;
@@ -71,15 +75,8 @@ class SharedFolder {
 
   readonly connect: Connect = async (events: LinkEvents): Promise<Link> => {
     if (this.#log !== undefined) return localLink(await this.#log, events);
-    const owner = await findOwner(this.#folder).catch((error: unknown) => {
-      throw unavailable(`${this.#folder} cannot be reached: ${(error as Error).message}`, error);
-    });
-    if (owner !== undefined) {
-      const address = `unix:${owner.path}`;
-      if (owner.shares === true) return openLink({ address, credentials: grpc.credentials.createInsecure() }, events);
-      if (owner.shares === false) throw unavailable(`process ${owner.pid} has ${this.#folder}, and does not share it`);
-      throw unavailable(`the process that has ${this.#folder} does not answer; look whether it is stopped or busy`);
-    }
+    const guest = await this.#visit(events);
+    if (guest !== undefined) return guest;
     try {
       return localLink(await (this.#log = this.#own()), events);
     } catch (error) {
@@ -90,7 +87,26 @@ class SharedFolder {
     }
   };
 
+  /** A link to the owner, if there is one alive. */
+  async #visit(events: LinkEvents): Promise<Link | undefined> {
+    const folder = this.#folder;
+    this.#sockets?.close();
+    try {
+      this.#sockets = new SocketFolder(folder);
+      const owner = await findOwner(folder, this.#sockets);
+      if (owner === undefined) return undefined;
+      if (owner.shares === false) throw unavailable(`process ${owner.pid} has ${folder}, and does not share it`);
+      if (owner.shares === undefined)
+        throw unavailable(`the process that has ${folder} does not answer; look whether it is stopped or busy`);
+      return openLink({ address: `unix:${owner.path}`, credentials: grpc.credentials.createInsecure() }, events);
+    } catch (error) {
+      if (error instanceof LogError) throw error;
+      throw unavailable(`${folder} cannot be reached: ${(error as Error).message}`, error);
+    }
+  }
+
   async close(): Promise<void> {
+    this.#sockets?.close();
     const log = await this.#log?.catch(() => undefined);
     await log?.close();
   }

@@ -1,16 +1,18 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdirSync, readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { FolderLock } from "../../core/loglet/file/lock.js";
+import { findOwner, FolderLock } from "../../core/loglet/file/lock.js";
+import { SocketFolder } from "../../core/loglet/file/socket-folder.js";
 import { scratch } from "./on-disk.js";
 
 const module = fileURLToPath(new URL("../../core/loglet/file/lock.js", import.meta.url));
 const clusterOwner = fileURLToPath(new URL("cluster-owner.js", import.meta.url));
 
 /** A process that tries for the lock, says "held" or the code of its refusal, and keeps it until it is killed. */
-function contender(folder: string): { said: Promise<string>; kill: () => Promise<void> } {
+function contender(folder: string, env: NodeJS.ProcessEnv = {}): { said: Promise<string>; kill: () => Promise<void> } {
   const script = `
     import { FolderLock } from ${JSON.stringify(module)};
     FolderLock.acquire(${JSON.stringify(folder)}).then(
@@ -19,6 +21,7 @@ function contender(folder: string): { said: Promise<string>; kill: () => Promise
     );`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
     stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, ...env },
   });
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const said = new Promise<string>((resolve) => child.stdout.once("data", (text) => resolve(String(text).trim())));
@@ -73,11 +76,44 @@ describe("the lock of a folder", () => {
     }
   });
 
-  it("works where the path is too long for a socket", async () => {
-    const folder = join(scratch(), "x".repeat(120));
-    mkdirSync(folder);
-    const lock = await FolderLock.acquire(folder);
-    await assert.rejects(FolderLock.acquire(folder), { code: "LOG_LOCKED" });
-    await lock.release();
+  describe("of a folder whose path is too long for a socket", () => {
+    const short = scratch();
+    const folder = join(short, "x".repeat(120));
+    before(() => mkdirSync(folder));
+    const links = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith("boki-socket-"));
+
+    it("is as any other, and leaves nothing", async () => {
+      const before = links();
+      const lock = await FolderLock.acquire(folder);
+      await assert.rejects(FolderLock.acquire(folder), { code: "LOG_LOCKED" });
+      const sockets = new SocketFolder(folder);
+      assert.equal((await findOwner(folder, sockets))?.pid, process.pid);
+      sockets.close();
+      await lock.release();
+      assert.deepEqual(readdirSync(folder), []);
+      assert.deepEqual(links(), before);
+    });
+
+    it("is one with that by a shorter path", async () => {
+      symlinkSync(folder, join(short, "link"));
+      const lock = await FolderLock.acquire(join(short, "link"));
+      await assert.rejects(FolderLock.acquire(folder), { code: "LOG_LOCKED" });
+      await lock.release();
+    });
+
+    it("is one for processes with other folders for what is temporary", async () => {
+      const lock = await FolderLock.acquire(folder);
+      const other = contender(folder, { TMPDIR: short });
+      assert.match(await other.said, /^LOG_LOCKED/);
+      await other.kill();
+      await lock.release();
+    });
+
+    it("is had also where the path of what is temporary is as long", async () => {
+      const other = contender(folder, { TMPDIR: folder });
+      assert.equal(await other.said, "held");
+      await other.kill();
+      await (await FolderLock.acquire(folder)).release();
+    });
   });
 });

@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { openLog } from "../../core/index.js";
 import { findOwner } from "../../core/loglet/file/lock.js";
+import { SocketFolder } from "../../core/loglet/file/socket-folder.js";
 import { identify } from "../crash/payload.js";
 
 const sharer = fileURLToPath(new URL("sharer.js", import.meta.url));
@@ -72,7 +73,7 @@ describe("L8 a shared folder whose owner is killed", () => {
     await Promise.all(sharers.map((one) => one.acknowledged()));
     const takeovers: number[] = [];
     for (let kill = 0; kill < kills; kill++) {
-      const ownerPid = (await findOwner(folder))?.pid;
+      const ownerPid = (await findOwner(folder, new SocketFolder(folder)))?.pid;
       const victim = sharers.find(({ child }) => child.pid === ownerPid);
       assert.ok(victim, `one of the three has the folder, not ${ownerPid}`);
       victim.child.kill("SIGKILL");

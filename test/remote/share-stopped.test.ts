@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { type Log, openLog } from "../../core/index.js";
 import { findOwner } from "../../core/loglet/file/lock.js";
+import { SocketFolder } from "../../core/loglet/file/socket-folder.js";
 import { scratch } from "../loglet/on-disk.js";
 import { Keeper } from "./keeping.js";
 
@@ -34,7 +35,7 @@ describe("a shared folder whose owner is stopped", () => {
     const share = (): Promise<Log> => openLog(`file:${folder}`, { share: true });
     await keeper.open(folder);
     const logs = [await share()];
-    const { path } = (await findOwner(folder))!;
+    const { path } = (await findOwner(folder, new SocketFolder(folder)))!;
     keeper.stop();
     try {
       const openings = [share()];

@@ -36,35 +36,37 @@ class Thread {
 }
 
 describe("worker threads that share a folder", () => {
-  it("append to one log, whichever of them has the folder, and whichever ends", async () => {
-    const folder = join(scratch(), "log");
-    const owner = await Thread.start(folder, "owner");
-    const heir = await Thread.start(folder, "heir");
-    const log = await openLog(`file:${folder}`, { share: true });
-    const others = await Promise.all([Thread.start(folder, "a"), Thread.start(folder, "b")]);
-    await Promise.all([owner, heir, ...others].map((thread) => thread.append(50)));
-    const appending = Promise.all(others.map((thread) => thread.append(200)));
-    await owner.terminate();
-    await heir.append(50);
-    await heir.close();
-    await appending;
-    await Promise.all(others.map((thread) => thread.append(50)));
-    const texts: string[] = [];
-    for await (const record of log.book("b").read()) texts.push(record.text());
-    assert.equal(new Set(texts).size, texts.length, "L8 nothing is there twice");
-    for (const [name, count] of [
-      ["owner", 50],
-      ["heir", 100],
-      ["a", 300],
-      ["b", 300],
-    ] as const) {
-      const own = texts.filter((text) => text.startsWith(`${name}.`));
-      assert.deepEqual(
-        own,
-        Array.from({ length: count }, (_, i) => `${name}.${i}`),
-      );
-    }
-    for (const thread of others) await thread.close();
-    await log.close();
-  });
+  for (const [kind, name] of Object.entries({ "": "log", ", by a path too long for a socket": "x".repeat(120) })) {
+    it(`append to one log, whichever of them has the folder, and whichever ends${kind}`, async () => {
+      const folder = join(scratch(), name);
+      const owner = await Thread.start(folder, "owner");
+      const heir = await Thread.start(folder, "heir");
+      const log = await openLog(`file:${folder}`, { share: true });
+      const others = await Promise.all([Thread.start(folder, "a"), Thread.start(folder, "b")]);
+      await Promise.all([owner, heir, ...others].map((thread) => thread.append(50)));
+      const appending = Promise.all(others.map((thread) => thread.append(200)));
+      await owner.terminate();
+      await heir.append(50);
+      await heir.close();
+      await appending;
+      await Promise.all(others.map((thread) => thread.append(50)));
+      const texts: string[] = [];
+      for await (const record of log.book("b").read()) texts.push(record.text());
+      assert.equal(new Set(texts).size, texts.length, "L8 nothing is there twice");
+      for (const [name, count] of [
+        ["owner", 50],
+        ["heir", 100],
+        ["a", 300],
+        ["b", 300],
+      ] as const) {
+        const own = texts.filter((text) => text.startsWith(`${name}.`));
+        assert.deepEqual(
+          own,
+          Array.from({ length: count }, (_, i) => `${name}.${i}`),
+        );
+      }
+      for (const thread of others) await thread.close();
+      await log.close();
+    });
+  }
 });

@@ -15,11 +15,10 @@ import net from "node:net";
 import os from "node:os";
 import { join } from "node:path";
 import { LogError } from "../../errors.js";
+import { SocketFolder } from "./socket-folder.js";
 
 const prefix = ".lock.";
 const ownPrefix = ".lock-";
-/** The kernel's bound on the path of a socket is 104 bytes on macOS, 108 on Linux. */
-const socketPathMax = 100;
 const greetingMs = 2000;
 
 /** What a guest says first; all else is a question. */
@@ -44,48 +43,47 @@ export class FolderLock {
   readonly #door: Door;
   readonly #paths: readonly string[];
 
-  readonly #place: string | undefined;
-
-  /** `place`: a folder made for the lock alone. */
-  private constructor(door: Door, paths: readonly string[], place: string | undefined) {
+  private constructor(door: Door, paths: readonly string[]) {
     this.#door = door;
     this.#paths = paths;
-    this.#place = place;
   }
 
   /** Rejects with `LOG_LOCKED` while another process owns the folder. `shares`: guests may come from the first moment on. */
   static async acquire(folder: string, shares = false): Promise<FolderLock> {
     const door = new Door(shares);
-    if (process.platform === "win32") return acquirePipe(folder, door, () => new FolderLock(door, [], undefined));
-    const place = lockPlace(folder);
-    const own = join(place, ownPrefix + randomBytes(6).toString("hex"));
-    await door.listen(own);
+    if (process.platform === "win32") return acquirePipe(folder, door, () => new FolderLock(door, []));
+    const sockets = new SocketFolder(folder);
+    const name = ownPrefix + randomBytes(6).toString("hex");
+    const own = join(folder, name);
     try {
+      await door.listen(join(sockets.path, name));
       for (;;) {
-        const highest = Math.max(0, ...generations(place));
+        const highest = Math.max(0, ...generations(folder));
         if (highest > 0) {
-          const owner = await ask(join(place, prefix + highest));
+          const owner = await ask(join(sockets.path, prefix + highest));
           if (owner !== undefined) throw locked(folder, owner);
         }
-        const mine = join(place, prefix + (highest + 1));
+        const mine = join(folder, prefix + (highest + 1));
         try {
           fs.linkSync(own, mine);
         } catch (error) {
           if ((error as NodeJS.ErrnoException).code === "EEXIST") continue;
           throw error;
         }
-        const rival = await findRival(place, highest + 1);
+        const rival = await findRival(sockets, folder, highest + 1);
         if (rival !== undefined) {
           fs.rmSync(mine, { force: true });
           if (rival === "newer") continue;
           throw locked(folder, rival);
         }
-        return new FolderLock(door, [mine, own], place === folder ? undefined : place);
+        return new FolderLock(door, [mine, own]);
       }
     } catch (error) {
       await door.close();
       fs.rmSync(own, { force: true });
       throw error;
+    } finally {
+      sockets.close();
     }
   }
 
@@ -97,43 +95,29 @@ export class FolderLock {
   async release(): Promise<void> {
     for (const path of this.#paths) fs.rmSync(path, { force: true });
     await this.#door.close();
-    if (this.#place === undefined) return;
-    try {
-      fs.rmdirSync(this.#place);
-    } catch {
-      // Somebody else waits for the folder already.
-    }
   }
 }
 
-/** Where the sockets lie: in the folder, or, where its path is too long for one, in the temporary folder. */
-function lockPlace(folder: string): string {
-  if (Buffer.byteLength(folder) + 24 <= socketPathMax) return folder;
-  const place = join(
-    os.tmpdir(),
-    `boki-${createHash("sha256").update(fs.realpathSync(folder)).digest("hex").slice(0, 16)}`,
-  );
-  fs.mkdirSync(place, { recursive: true });
-  return place;
-}
-
-function generations(place: string): number[] {
-  return fs.readdirSync(place).flatMap((name) => {
+function generations(folder: string): number[] {
+  return fs.readdirSync(folder).flatMap((name) => {
     const generation = name.startsWith(prefix) ? Number(name.slice(prefix.length)) : Number.NaN;
     return Number.isSafeInteger(generation) ? [generation] : [];
   });
 }
 
 /** Who else may own the folder beside generation `mine`; removes the locks of the dead. */
-async function findRival(place: string, mine: number): Promise<Partial<Owner> | "newer" | undefined> {
-  const others = generations(place).filter((generation) => generation !== mine);
+async function findRival(
+  sockets: SocketFolder,
+  folder: string,
+  mine: number,
+): Promise<Partial<Owner> | "newer" | undefined> {
+  const others = generations(folder).filter((generation) => generation !== mine);
   if (others.some((generation) => generation > mine)) return "newer";
   for (const generation of others) {
-    const path = join(place, prefix + generation);
     // Generations begin again when an owner leaves in good order, so a lower one may be alive too.
-    const owner = await ask(path);
+    const owner = await ask(join(sockets.path, prefix + generation));
     if (owner !== undefined) return owner;
-    fs.rmSync(path, { force: true });
+    fs.rmSync(join(folder, prefix + generation), { force: true });
   }
   return undefined;
 }
@@ -194,12 +178,11 @@ class Door {
 /** When this process took its first lock. */
 const since = new Date().toISOString();
 
-/** Who has a folder, if anybody is alive who has. */
-export async function findOwner(folder: string): Promise<LiveOwner | undefined> {
-  const place = lockPlace(folder);
-  const highest = Math.max(0, ...generations(place));
+/** Who has a folder, if anybody is alive who has; `sockets` is the way to him. */
+export async function findOwner(folder: string, sockets: SocketFolder): Promise<LiveOwner | undefined> {
+  const highest = Math.max(0, ...generations(folder));
   if (highest === 0) return undefined;
-  const path = join(place, prefix + highest);
+  const path = join(sockets.path, prefix + highest);
   const owner = await ask(path);
   return owner === undefined ? undefined : { ...owner, path };
 }
