@@ -62,6 +62,16 @@ describe("the lock of a folder", () => {
     }
   });
 
+  it("leaves one name in the folder, however often an owner dies", async () => {
+    const folder = scratch();
+    for (let death = 0; death < 3; death++) {
+      const owner = contender(folder);
+      assert.equal(await owner.said, "held");
+      await owner.kill();
+    }
+    assert.equal(readdirSync(folder).length, 1);
+  });
+
   it("stays with a worker of a cluster that has left the cluster", async () => {
     const folder = scratch();
     const primary = spawn(process.execPath, [clusterOwner, folder], { stdio: ["ignore", "pipe", "inherit"] });

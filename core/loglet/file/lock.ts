@@ -4,7 +4,7 @@
  *
  * Taking over from a dead owner must not race, so lock names have generations: `.lock.1`, `.lock.2`, ... An owner listens on a
  * name of its own first and then links it to the next generation, which only one can do. It owns the folder if then
- * no higher generation exists and no lower one is alive. The dead are removed only after that.
+ * no higher generation exists and no lower one is alive. The dead are removed only after that, and so is the first name.
  *
  * Who connects speaks first. A question is answered with who the owner is; what begins as HTTP/2 does is a guest, who wants to use
  * the log through its owner.
@@ -41,17 +41,17 @@ export interface LiveOwner extends Partial<Owner> {
 
 export class FolderLock {
   readonly #door: Door;
-  readonly #paths: readonly string[];
+  readonly #path: string | undefined;
 
-  private constructor(door: Door, paths: readonly string[]) {
+  private constructor(door: Door, path?: string) {
     this.#door = door;
-    this.#paths = paths;
+    this.#path = path;
   }
 
   /** Rejects with `LOG_LOCKED` while another process owns the folder. `shares`: guests may come from the first moment on. */
   static async acquire(folder: string, shares = false): Promise<FolderLock> {
     const door = new Door(shares);
-    if (process.platform === "win32") return acquirePipe(folder, door, () => new FolderLock(door, []));
+    if (process.platform === "win32") return acquirePipe(folder, door, () => new FolderLock(door));
     const sockets = new SocketFolder(folder);
     const name = ownPrefix + randomBytes(6).toString("hex");
     const own = join(folder, name);
@@ -76,7 +76,8 @@ export class FolderLock {
           if (rival === "newer") continue;
           throw locked(folder, rival);
         }
-        return new FolderLock(door, [mine, own]);
+        fs.rmSync(own, { force: true });
+        return new FolderLock(door, mine);
       }
     } catch (error) {
       await door.close();
@@ -93,7 +94,7 @@ export class FolderLock {
   }
 
   async release(): Promise<void> {
-    for (const path of this.#paths) fs.rmSync(path, { force: true });
+    if (this.#path !== undefined) fs.rmSync(this.#path, { force: true });
     await this.#door.close();
   }
 }
