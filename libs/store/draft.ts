@@ -9,7 +9,7 @@ import { objectTag } from "../tags.js";
 import { checkValue, copyValue } from "../value.js";
 import { ObjectChange, type What } from "./change.js";
 import { immer, wholeDue, type ObjectState } from "./object.js";
-import { isFaithful, packPatches, pathOf } from "./patches.js";
+import { areFaithful, packPatches, pathOf } from "./patches.js";
 import type { Shape } from "./schema.js";
 
 /** Options of writes, apart from a signal. */
@@ -127,13 +127,13 @@ export class Draft<T> {
     if (expiresIn !== undefined) this.#expiresIn = expiresIn;
     if (checked === this.#value) return checked;
     // Where immer has no patch for a change, as from 0 to -0, the value says it.
-    let whole = this.#value === undefined || this.#what === "value" || checked !== value || patches.length === 0;
+    const isWhole = this.#value === undefined || this.#what === "value" || checked !== value || patches.length === 0;
     for (const patch of patches) {
       const part: unknown = patch.value;
       // Most parts are numbers: there is nothing to check, and no path to be made for it.
       if (typeof part !== "number" && patch.op !== "remove" && checkValue(part, pathOf(patch))) this.#shared = true;
-      if (!whole && !isFaithful(patch, this.#value, value)) whole = true;
     }
+    const whole = isWhole || !areFaithful(patches, this.#value, value);
     this.#value = checked === value ? value : copyOf(checked);
     this.#what = whole ? "value" : "patches";
     if (whole) this.#patches = none;
