@@ -6,6 +6,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { realpath } from "node:fs/promises";
+import { basename, dirname, resolve } from "node:path";
 import type { Duplex } from "node:stream";
 import { orAborted } from "./abort.js";
 import { show } from "./check.js";
@@ -166,13 +167,19 @@ async function parse(url: unknown, disk: Disk): Promise<Place> {
   }
   if (url.startsWith("file:")) {
     const path = filePath(url);
-    const key = disk === realDisk ? `file:${await realpath(path).catch(() => path)}` : `file#${diskName(disk)}:${path}`;
+    const key = disk === realDisk ? `file:${await realPath(path)}` : `file#${diskName(disk)}:${path}`;
     return { scheme: "file", name: path, key };
   }
   if (url.startsWith("grpc:")) return { scheme: "grpc", name: addressOf(url), key: "" };
   throw new TypeError(
     `${show(url)} is no url of a log; use "memory:", "memory:NAME", "file:DIR", "file:///DIR" or "grpc://HOST:PORT"`,
   );
+}
+
+/** One name of a folder, whether it is there already or not. */
+async function realPath(path: string): Promise<string> {
+  const above = dirname(path);
+  return realpath(path).catch(async () => (above === path ? path : resolve(await realPath(above), basename(path))));
 }
 
 /** gRPC is loaded only where it is needed. */

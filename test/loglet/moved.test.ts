@@ -1,6 +1,6 @@
 /** A folder that is moved away while its log is open: what comes to its place is another log, of which nothing is touched. */
 import assert from "node:assert/strict";
-import { readdirSync, renameSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { type Log, openLog } from "../../core/index.js";
 import { openOn, scratch } from "./on-disk.js";
@@ -33,5 +33,14 @@ describe("a log whose folder was moved", () => {
     const again = await openLog(`file:${folder}`);
     assert.equal((await again.verify()).ok, true);
     await again.close();
+  });
+
+  it("is one log by a path that goes by a link, also the first time", async () => {
+    const parent = scratch();
+    mkdirSync(join(parent, "real"));
+    symlinkSync(join(parent, "real"), join(parent, "link"));
+    const logs: Log[] = [];
+    for (const name of ["link", "link", "real"]) logs.push(await openLog(`file:${join(parent, name, "a", "log")}`));
+    for (const log of logs) await log.close();
   });
 });
