@@ -134,7 +134,13 @@ async function join(url: string, key: string, opened: Opened, options: OpenOptio
 /** Serves other processes, from the first that comes; gives what ends that. */
 function startSharing(url: string, engine: Engine): () => Promise<void> {
   let server: Promise<{ welcome: (guest: Duplex) => void; close: () => Promise<void> }> | undefined;
+  let isOver = false;
   engine.loglet.share!((guest) => {
+    // He comes again: to the next owner, for this one may be closing for long.
+    if (isOver) {
+      guest.destroy();
+      return;
+    }
     server ??= import("./remote/index.js").then(({ shareLog }) =>
       shareLog(new Session(url, engine, () => Promise.resolve())),
     );
@@ -143,13 +149,19 @@ function startSharing(url: string, engine: Engine): () => Promise<void> {
       () => guest.destroy(),
     );
   });
-  return async () => (await server)?.close();
+  return async () => {
+    isOver = true;
+    await (await server)?.close();
+  };
 }
 
 async function close({ engine, stopSharing }: Opened): Promise<void> {
   const opened = await engine;
-  await stopSharing?.();
-  await opened.close();
+  try {
+    await stopSharing?.();
+  } finally {
+    await opened.close();
+  }
 }
 
 interface Place {
