@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -70,6 +70,16 @@ describe("the lock of a folder", () => {
       await owner.kill();
     }
     assert.equal(readdirSync(folder).length, 1);
+  });
+
+  it("is rid of the names of those who died long ago while they tried for it", async () => {
+    const folder = scratch();
+    for (const name of [".lock-000000000000", ".lock-000000000001"]) writeFileSync(join(folder, name), "");
+    const longAgo = Date.now() / 1000 - 3600;
+    utimesSync(join(folder, ".lock-000000000000"), longAgo, longAgo);
+    const lock = await FolderLock.acquire(folder);
+    await lock.release();
+    assert.deepEqual(readdirSync(folder), [".lock-000000000001"]);
   });
 
   it("is given back by its owner only, also when the folder was moved and its place is another's", async () => {

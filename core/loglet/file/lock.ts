@@ -22,7 +22,10 @@ const prefix = ".lock.";
 const lockName = /^\.lock\.([1-9]\d{0,8})$/;
 const generationMax = 999_999_999;
 const ownPrefix = ".lock-";
+const firstName = /^\.lock-[0-9a-f]{12}$/;
 const greetingMs = 2000;
+/** Nobody is so long about taking a lock. */
+const takingMs = 600_000;
 
 /** What a guest says first; all else is a question. */
 const guestBegin = "PRI ";
@@ -81,6 +84,7 @@ export class FolderLock {
           throw locked(folder, rival);
         }
         fs.rmSync(own, { force: true });
+        removeLeft(folder);
         return new FolderLock(door, mine);
       }
     } catch (error) {
@@ -165,6 +169,19 @@ function removeDead(path: string): void {
     fs.unlinkSync(path);
   } catch {
     // It only costs a question each time.
+  }
+}
+
+/** The first names of those who died while they tried. */
+function removeLeft(folder: string): void {
+  try {
+    for (const name of fs.readdirSync(folder)) {
+      if (!firstName.test(name)) continue;
+      const path = join(folder, name);
+      if (fs.lstatSync(path).mtimeMs < Date.now() - takingMs) fs.unlinkSync(path);
+    }
+  } catch {
+    // They are in nobody's way.
   }
 }
 
