@@ -17,9 +17,11 @@ import type { Disk } from "./loglet/file/disk.js";
 import { FileLoglet } from "./loglet/file/file-loglet.js";
 import { realDisk } from "./loglet/file/real-disk.js";
 import type { Loglet } from "./loglet/loglet.js";
+import { systemClock } from "./loglet/log-clock.js";
 import { MemoryLoglet } from "./loglet/memory.js";
 import { checkScheme, checkSettings, type Scheme, type Settings } from "./open-options.js";
 import { checkSeen, parseSession } from "./session-id.js";
+import { systemRandom } from "./random.js";
 import type { Log, OpenOptions } from "./types.js";
 import { addressOf, filePath } from "./url.js";
 
@@ -41,6 +43,8 @@ interface Registry {
   readonly memory: Map<string, MemoryLoglet>;
   /** Names of the disks that are not the system's: the same path is another log on each. */
   readonly disks: WeakMap<Disk, string>;
+  /** The system's clock and source of random numbers, of every copy. */
+  readonly defaults: WeakSet<object>;
 }
 
 const registryKey = Symbol.for("boki.registry.1");
@@ -48,7 +52,9 @@ const registry: Registry = ((globalThis as { [registryKey]?: Registry })[registr
   open: new Map(),
   memory: new Map(),
   disks: new WeakMap(),
+  defaults: new WeakSet(),
 });
+registry.defaults.add(systemClock).add(systemRandom);
 
 /**
  * Opens a log, made where there is none, unless `create` is false.
@@ -231,9 +237,13 @@ async function openLoglet(
   return loglet;
 }
 
+function isDefault(setting: unknown): boolean {
+  return registry.defaults.has(setting as object);
+}
+
 function refuseDifferent(url: string, open: Settings, asked: Settings): void {
   for (const name of ["durability", "io", "cacheBytes", "auxBytes", "clock", "random"] as const) {
-    if (open[name] === asked[name]) continue;
+    if (open[name] === asked[name] || (isDefault(open[name]) && isDefault(asked[name]))) continue;
     throw new TypeError(
       `${url} is open in this process with another ${name} (${show(open[name])}, not ${show(asked[name])}); open it with the same options`,
     );
