@@ -6,6 +6,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { realpath } from "node:fs/promises";
+import { basename, dirname, resolve } from "node:path";
 import type { Duplex } from "node:stream";
 import { orAborted } from "./abort.js";
 import { show } from "./check.js";
@@ -16,9 +17,11 @@ import type { Disk } from "./loglet/file/disk.js";
 import { FileLoglet } from "./loglet/file/file-loglet.js";
 import { realDisk } from "./loglet/file/real-disk.js";
 import type { Loglet } from "./loglet/loglet.js";
+import { systemClock } from "./loglet/log-clock.js";
 import { MemoryLoglet } from "./loglet/memory.js";
 import { checkScheme, checkSettings, type Scheme, type Settings } from "./open-options.js";
 import { checkSeen, parseSession } from "./session-id.js";
+import { systemRandom } from "./random.js";
 import type { Log, OpenOptions } from "./types.js";
 import { addressOf, filePath } from "./url.js";
 
@@ -40,6 +43,8 @@ interface Registry {
   readonly memory: Map<string, MemoryLoglet>;
   /** Names of the disks that are not the system's: the same path is another log on each. */
   readonly disks: WeakMap<Disk, string>;
+  /** The system's clock and source of random numbers, of every copy. */
+  readonly defaults: WeakSet<object>;
 }
 
 const registryKey = Symbol.for("boki.registry.1");
@@ -47,7 +52,9 @@ const registry: Registry = ((globalThis as { [registryKey]?: Registry })[registr
   open: new Map(),
   memory: new Map(),
   disks: new WeakMap(),
+  defaults: new WeakSet(),
 });
+registry.defaults.add(systemClock).add(systemRandom);
 
 /**
  * Opens a log, made where there is none, unless `create` is false.
@@ -133,7 +140,13 @@ async function join(url: string, key: string, opened: Opened, options: OpenOptio
 /** Serves other processes, from the first that comes; gives what ends that. */
 function startSharing(url: string, engine: Engine): () => Promise<void> {
   let server: Promise<{ welcome: (guest: Duplex) => void; close: () => Promise<void> }> | undefined;
+  let isOver = false;
   engine.loglet.share!((guest) => {
+    // He comes again: to the next owner, for this one may be closing for long.
+    if (isOver) {
+      guest.destroy();
+      return;
+    }
     server ??= import("./remote/index.js").then(({ shareLog }) =>
       shareLog(new Session(url, engine, () => Promise.resolve())),
     );
@@ -142,13 +155,19 @@ function startSharing(url: string, engine: Engine): () => Promise<void> {
       () => guest.destroy(),
     );
   });
-  return async () => (await server)?.close();
+  return async () => {
+    isOver = true;
+    await (await server)?.close();
+  };
 }
 
 async function close({ engine, stopSharing }: Opened): Promise<void> {
   const opened = await engine;
-  await stopSharing?.();
-  await opened.close();
+  try {
+    await stopSharing?.();
+  } finally {
+    await opened.close();
+  }
 }
 
 interface Place {
@@ -166,13 +185,19 @@ async function parse(url: unknown, disk: Disk): Promise<Place> {
   }
   if (url.startsWith("file:")) {
     const path = filePath(url);
-    const key = disk === realDisk ? `file:${await realpath(path).catch(() => path)}` : `file#${diskName(disk)}:${path}`;
+    const key = disk === realDisk ? `file:${await realPath(path)}` : `file#${diskName(disk)}:${path}`;
     return { scheme: "file", name: path, key };
   }
   if (url.startsWith("grpc:")) return { scheme: "grpc", name: addressOf(url), key: "" };
   throw new TypeError(
     `${show(url)} is no url of a log; use "memory:", "memory:NAME", "file:DIR", "file:///DIR" or "grpc://HOST:PORT"`,
   );
+}
+
+/** One name of a folder, whether it is there already or not. */
+async function realPath(path: string): Promise<string> {
+  const above = dirname(path);
+  return realpath(path).catch(async () => (above === path ? path : resolve(await realPath(above), basename(path))));
 }
 
 /** gRPC is loaded only where it is needed. */
@@ -212,9 +237,13 @@ async function openLoglet(
   return loglet;
 }
 
+function isDefault(setting: unknown): boolean {
+  return registry.defaults.has(setting as object);
+}
+
 function refuseDifferent(url: string, open: Settings, asked: Settings): void {
   for (const name of ["durability", "io", "cacheBytes", "auxBytes", "clock", "random"] as const) {
-    if (open[name] === asked[name]) continue;
+    if (open[name] === asked[name] || (isDefault(open[name]) && isDefault(asked[name]))) continue;
     throw new TypeError(
       `${url} is open in this process with another ${name} (${show(open[name])}, not ${show(asked[name])}); open it with the same options`,
     );

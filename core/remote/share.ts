@@ -7,7 +7,7 @@
  */
 import type { Duplex } from "node:stream";
 import grpc from "@grpc/grpc-js";
-import { LogError } from "../errors.js";
+import { closedError, LogError } from "../errors.js";
 import type { Session } from "../log.js";
 import { findOwner } from "../loglet/file/lock.js";
 import { SocketFolder } from "../loglet/file/socket-folder.js";
@@ -20,6 +20,7 @@ import { openLink } from "./grpc.js";
 import { localLink } from "./link.js";
 import { allRights } from "./rights.js";
 import { LogServer } from "./server.js";
+import type { ServerFrame } from "./wire.js";
 
 /** The longest wait between two attempts to find the owner, or to be it, ms. */
 const retryMs = 100;
@@ -67,6 +68,9 @@ class SharedFolder {
   #log: Promise<Session> | undefined;
   /** The way to the owner, of the last attempt: none for longer, since it may be swept away with what is temporary. */
   #sockets: SocketFolder | undefined;
+  /** What the first owner promised. */
+  #durability: string | undefined;
+  #isClosed = false;
 
   constructor(folder: string, own: Own) {
     this.#folder = folder;
@@ -77,12 +81,15 @@ class SharedFolder {
     if (this.#log !== undefined) return localLink(await this.#log, events);
     const guest = await this.#visit(events);
     if (guest !== undefined) return guest;
+    // Nobody would give back what is taken now.
+    if (this.#isClosed) throw closedError();
     try {
       return localLink(await (this.#log = this.#own()), events);
     } catch (error) {
       this.#log = undefined;
-      // Another one was faster.
-      if (isLocked(error)) throw unavailable(error.message, error);
+      // Another one was faster, perhaps one of this process with other options; or there is no room for now.
+      if (error instanceof TypeError || (error instanceof LogError && error.retryable))
+        throw unavailable(error.message, error);
       throw error;
     }
   };
@@ -98,22 +105,33 @@ class SharedFolder {
       if (owner.shares === false) throw unavailable(`process ${owner.pid} has ${folder}, and does not share it`);
       if (owner.shares === undefined)
         throw unavailable(`the process that has ${folder} does not answer; look whether it is stopped or busy`);
-      return openLink({ address: `unix:${owner.path}`, credentials: grpc.credentials.createInsecure() }, events);
+      return this.#enter(`unix:${owner.path}`, events);
     } catch (error) {
       if (error instanceof LogError) throw error;
       throw unavailable(`${folder} cannot be reached: ${(error as Error).message}`, error);
     }
   }
 
+  /** A later owner promises what the first one did: what it acknowledges would be less than what was asked for. */
+  #enter(address: string, events: LinkEvents): Link {
+    const frame = (frame: ServerFrame): void => {
+      const durability = frame.welcome?.durability;
+      if (durability !== undefined && durability !== (this.#durability ??= durability)) {
+        link.close();
+        const what = `"${durability}", not "${this.#durability}"`;
+        events.closed(unavailable(`${this.#folder} is open in another process with another durability (${what})`));
+      } else events.frame(frame);
+    };
+    const link = openLink({ address, credentials: grpc.credentials.createInsecure() }, { ...events, frame });
+    return link;
+  }
+
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#sockets?.close();
     const log = await this.#log?.catch(() => undefined);
     await log?.close();
   }
-}
-
-function isLocked(error: unknown): error is LogError {
-  return error instanceof LogError && error.code === "LOG_LOCKED";
 }
 
 function unavailable(message: string, cause?: unknown): LogError {

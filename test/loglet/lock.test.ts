@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdirSync, readdirSync, symlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -72,6 +72,68 @@ describe("the lock of a folder", () => {
     assert.equal(readdirSync(folder).length, 1);
   });
 
+  it("is rid of the names of those who died long ago while they tried for it", async () => {
+    const folder = scratch();
+    for (const name of [".lock-000000000000", ".lock-000000000001"]) writeFileSync(join(folder, name), "");
+    const longAgo = Date.now() / 1000 - 3600;
+    utimesSync(join(folder, ".lock-000000000000"), longAgo, longAgo);
+    const lock = await FolderLock.acquire(folder);
+    await lock.release();
+    assert.deepEqual(readdirSync(folder), [".lock-000000000001"]);
+  });
+
+  it("is given back by its owner only, also when the folder was moved and its place is another's", async () => {
+    const folder = join(scratch(), "log");
+    mkdirSync(folder);
+    const first = await FolderLock.acquire(folder);
+    assert.equal(first.isHeld(), true);
+    renameSync(folder, `${folder}.moved`);
+    mkdirSync(folder);
+    const second = await FolderLock.acquire(folder);
+    assert.equal(first.isHeld(), false);
+    await first.release();
+    await assert.rejects(FolderLock.acquire(folder), { code: "LOG_LOCKED" });
+    assert.equal(second.isHeld(), true);
+    await second.release();
+    await (await FolderLock.acquire(`${folder}.moved`)).release();
+  });
+
+  it("is given back also where its name cannot be removed", async () => {
+    const folder = join(scratch(), "log");
+    mkdirSync(folder);
+    const lock = await FolderLock.acquire(folder);
+    renameSync(folder, `${folder}.moved`);
+    writeFileSync(folder, "");
+    await lock.release();
+    await (await FolderLock.acquire(`${folder}.moved`)).release();
+  });
+
+  for (const name of [".lock.9007199254740991", ".lock.1e3", ".lock.007", ".lock.", ".lock.-1", ".lock.3"]) {
+    it(`is had by one where there is a file ${name}`, async () => {
+      const folder = scratch();
+      writeFileSync(join(folder, name), "");
+      const lock = await FolderLock.acquire(folder);
+      await assert.rejects(FolderLock.acquire(folder), { code: "LOG_LOCKED" });
+      await lock.release();
+    });
+  }
+
+  it("is had where a folder has the name of one", async () => {
+    const folder = scratch();
+    mkdirSync(join(folder, ".lock.3"));
+    const lock = await FolderLock.acquire(folder);
+    await assert.rejects(FolderLock.acquire(folder), { code: "LOG_LOCKED" });
+    await lock.release();
+  });
+
+  it("is found behind a newer name of somebody who died before he saw it", async () => {
+    const folder = scratch();
+    const lock = await FolderLock.acquire(folder);
+    writeFileSync(join(folder, ".lock.7"), "");
+    assert.equal((await findOwner(folder, new SocketFolder(folder)))?.pid, process.pid);
+    await lock.release();
+  });
+
   it("stays with a worker of a cluster that has left the cluster", async () => {
     const folder = scratch();
     const primary = spawn(process.execPath, [clusterOwner, folder], { stdio: ["ignore", "pipe", "inherit"] });
@@ -108,6 +170,14 @@ describe("the lock of a folder", () => {
       symlinkSync(folder, join(short, "link"));
       const lock = await FolderLock.acquire(join(short, "link"));
       await assert.rejects(FolderLock.acquire(folder), { code: "LOG_LOCKED" });
+      await lock.release();
+    });
+
+    it("is not free because the way to it was swept away", async () => {
+      const lock = await FolderLock.acquire(folder);
+      const sockets = new SocketFolder(folder);
+      sockets.close();
+      await assert.rejects(findOwner(folder, sockets), { code: "ENOENT" });
       await lock.release();
     });
 

@@ -43,6 +43,8 @@ export interface Disk {
 export interface DiskLock {
   /** Gives the connections of other processes to `welcome`. Only on a disk that other processes see. */
   share?(welcome: (guest: Duplex) => void): void;
+  /** The path still leads to the folder that is locked. Where it is not there, it does. */
+  isHeld?(): boolean;
   /** Gives the folder back. Idempotent. */
   release(): Promise<void>;
 }

@@ -291,6 +291,7 @@ export class FileLoglet implements Loglet {
 
   /** Goes on to a new segment. A full disk leaves everything as it is. */
   #nextSegment(roomMin: number): void {
+    this.#mustHold();
     const before = this.#segment;
     const size = nextSegmentBytes(this.#segmentSizes, this.#logBytes, roomMin);
     try {
@@ -316,6 +317,16 @@ export class FileLoglet implements Loglet {
       // The table behind it is only a help.
       if (!isFull(error)) throw error;
     }
+  }
+
+  /** Before files are made or removed: what the path leads to may be another log by now. */
+  #mustHold(): void {
+    if (this.#lock.isHeld?.() !== false) return;
+    throw new LogError(
+      "LOG_IO",
+      `${this.#folder} is not the folder any more that was opened, or its files .lock.… were removed: it was moved or replaced while the log was open; move it back, or close the log and open it where it is`,
+      { outcome: "none" },
+    );
   }
 
   #measure(ms: number): void {
@@ -432,6 +443,7 @@ export class FileLoglet implements Loglet {
   }
 
   async #store(position: Position, slices: readonly Uint8Array[], hurry: boolean): Promise<void> {
+    this.#mustHold();
     // Done before much more is appended: until then nothing of the state can be given back.
     const bytes = slices.reduce((sum, slice) => sum + slice.length, 0);
     const share = Math.max(backgroundShare, bytes / checkpointWithinBytes);
@@ -473,7 +485,7 @@ export class FileLoglet implements Loglet {
   async #giveBack(isNeeded: (position: Position) => boolean, signal: AbortSignal): Promise<void> {
     // So that it can be given back too, once checkpoints cover it.
     if (await isMostlyDead(this.#disk, this.#segment, isNeeded)) this.#sealLast();
-    const stopped = (): boolean => signal.aborted || this.#holders > 0;
+    const stopped = (): boolean => signal.aborted || this.#holders > 0 || this.#lock.isHeld?.() === false;
     // Makes way for a checkpoint too: the two together would take twice the share.
     const background = new Background(
       backgroundShare,
@@ -571,8 +583,11 @@ export class FileLoglet implements Loglet {
     } finally {
       this.#fault ??= closedError("none");
       this.#sink = undefined;
-      for (const segment of this.#segments) segment.close(this.#disk);
-      await this.#lock.release();
+      try {
+        for (const segment of this.#segments) segment.close(this.#disk);
+      } finally {
+        await this.#lock.release();
+      }
     }
   }
 

@@ -13,13 +13,19 @@ import { createHash, randomBytes } from "node:crypto";
 import fs from "node:fs";
 import net from "node:net";
 import os from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { LogError } from "../../errors.js";
 import { SocketFolder } from "./socket-folder.js";
 
 const prefix = ".lock.";
+/** Other names are none of ours. */
+const lockName = /^\.lock\.([1-9]\d{0,8})$/;
+const generationMax = 999_999_999;
 const ownPrefix = ".lock-";
+const firstName = /^\.lock-[0-9a-f]{12}$/;
 const greetingMs = 2000;
+/** Nobody is so long about taking a lock. */
+const takingMs = 600_000;
 
 /** What a guest says first; all else is a question. */
 const guestBegin = "PRI ";
@@ -41,11 +47,11 @@ export interface LiveOwner extends Partial<Owner> {
 
 export class FolderLock {
   readonly #door: Door;
-  readonly #path: string | undefined;
+  readonly #name: LockName | undefined;
 
-  private constructor(door: Door, path?: string) {
+  private constructor(door: Door, name?: LockName) {
     this.#door = door;
-    this.#path = path;
+    this.#name = name;
   }
 
   /** Rejects with `LOG_LOCKED` while another process owns the folder. `shares`: guests may come from the first moment on. */
@@ -63,20 +69,22 @@ export class FolderLock {
           const owner = await ask(join(sockets.path, prefix + highest));
           if (owner !== undefined) throw locked(folder, owner);
         }
-        const mine = join(folder, prefix + (highest + 1));
+        if (highest >= generationMax) throw spentError(folder);
+        const mine = new LockName(own, join(folder, prefix + (highest + 1)));
         try {
-          fs.linkSync(own, mine);
+          fs.linkSync(own, mine.path);
         } catch (error) {
           if ((error as NodeJS.ErrnoException).code === "EEXIST") continue;
           throw error;
         }
         const rival = await findRival(sockets, folder, highest + 1);
         if (rival !== undefined) {
-          fs.rmSync(mine, { force: true });
+          mine.remove();
           if (rival === "newer") continue;
           throw locked(folder, rival);
         }
         fs.rmSync(own, { force: true });
+        removeLeft(folder);
         return new FolderLock(door, mine);
       }
     } catch (error) {
@@ -93,17 +101,50 @@ export class FolderLock {
     this.#door.share(welcome);
   }
 
+  /** The path still leads to the folder, and nobody has removed the name. */
+  isHeld(): boolean {
+    return this.#name?.isThere() ?? true;
+  }
+
   async release(): Promise<void> {
-    if (this.#path !== undefined) fs.rmSync(this.#path, { force: true });
+    this.#name?.remove();
     await this.#door.close();
   }
 }
 
+/** The name by which a socket has the folder. */
+class LockName {
+  readonly path: string;
+  readonly #made: fs.BigIntStats;
+
+  /** `own`: the socket's first name. */
+  constructor(own: string, path: string) {
+    this.path = path;
+    this.#made = fs.lstatSync(own, { bigint: true });
+  }
+
+  /** It is still this socket's: the folder may have been moved away, and its place be another owner's. */
+  isThere(): boolean {
+    const found = fs.lstatSync(this.path, { bigint: true, throwIfNoEntry: false });
+    return found !== undefined && found.dev === this.#made.dev && found.ino === this.#made.ino;
+  }
+
+  remove(): void {
+    try {
+      if (this.isThere()) fs.unlinkSync(this.path);
+    } catch {
+      // One that stays is a dead one's soon, which is in nobody's way.
+    }
+  }
+}
+
+/** From the newest. */
 function generations(folder: string): number[] {
-  return fs.readdirSync(folder).flatMap((name) => {
-    const generation = name.startsWith(prefix) ? Number(name.slice(prefix.length)) : Number.NaN;
-    return Number.isSafeInteger(generation) ? [generation] : [];
-  });
+  return fs
+    .readdirSync(folder)
+    .flatMap((name) => lockName.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => b - a);
 }
 
 /** Who else may own the folder beside generation `mine`; removes the locks of the dead. */
@@ -118,9 +159,30 @@ async function findRival(
     // Generations begin again when an owner leaves in good order, so a lower one may be alive too.
     const owner = await ask(join(sockets.path, prefix + generation));
     if (owner !== undefined) return owner;
-    fs.rmSync(join(folder, prefix + generation), { force: true });
+    removeDead(join(folder, prefix + generation));
   }
   return undefined;
+}
+
+function removeDead(path: string): void {
+  try {
+    fs.unlinkSync(path);
+  } catch {
+    // It only costs a question each time.
+  }
+}
+
+/** The first names of those who died while they tried. */
+function removeLeft(folder: string): void {
+  try {
+    for (const name of fs.readdirSync(folder)) {
+      if (!firstName.test(name)) continue;
+      const path = join(folder, name);
+      if (fs.lstatSync(path).mtimeMs < Date.now() - takingMs) fs.unlinkSync(path);
+    }
+  } catch {
+    // They are in nobody's way.
+  }
 }
 
 /** Listens without holding the process open: tells who asks about the owner, and lets guests in. */
@@ -181,11 +243,13 @@ const since = new Date().toISOString();
 
 /** Who has a folder, if anybody is alive who has; `sockets` is the way to him. */
 export async function findOwner(folder: string, sockets: SocketFolder): Promise<LiveOwner | undefined> {
-  const highest = Math.max(0, ...generations(folder));
-  if (highest === 0) return undefined;
-  const path = join(sockets.path, prefix + highest);
-  const owner = await ask(path);
-  return owner === undefined ? undefined : { ...owner, path };
+  // The newest may be of one who died before he saw that an older one is alive.
+  for (const generation of generations(folder)) {
+    const path = join(sockets.path, prefix + generation);
+    const owner = await ask(path);
+    if (owner !== undefined) return { ...owner, path };
+  }
+  return undefined;
 }
 
 /** The owner behind a socket; undefined if nobody listens any more. */
@@ -208,7 +272,9 @@ function ask(path: string): Promise<Partial<Owner> | undefined> {
       if (connected || error.code === "EAGAIN") resolve({});
       // It was closed while we waited at the door: there is another one, or none.
       else if (error.code === "ECONNRESET") resolve(ask(path));
-      else if (error.code === "ECONNREFUSED" || error.code === "ENOENT") resolve(undefined);
+      else if (error.code === "ECONNREFUSED") resolve(undefined);
+      // Unless it is the way to the folder that is gone.
+      else if (error.code === "ENOENT" && fs.existsSync(dirname(path))) resolve(undefined);
       else reject(error);
     });
     socket.on("close", () => {
@@ -234,6 +300,13 @@ function locked(folder: string, { pid, host, since }: Partial<Owner>): LogError 
     {
       retryable: true,
     },
+  );
+}
+
+function spentError(folder: string): LogError {
+  return new LogError(
+    "LOG_IO",
+    `${folder} has a lock with the last number there is; remove the files ${prefix}NUMBER while no process uses it`,
   );
 }
 
