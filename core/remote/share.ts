@@ -79,6 +79,7 @@ class SharedFolder {
 
   readonly connect: Connect = async (events: LinkEvents): Promise<Link> => {
     if (this.#log !== undefined) return localLink(await this.#log, events);
+    if (this.#isClosed) throw closedError();
     const guest = await this.#visit(events);
     if (guest !== undefined) return guest;
     // Nobody would give back what is taken now.
