@@ -47,6 +47,9 @@ interface Registry {
   readonly defaults: WeakSet<object>;
 }
 
+/** Any time will do, ms. */
+const idleMs = 2 ** 30;
+
 const registryKey = Symbol.for("boki.registry.1");
 const registry: Registry = ((globalThis as { [registryKey]?: Registry })[registryKey] ??= {
   open: new Map(),
@@ -120,7 +123,9 @@ async function openHere(url: string, place: Place, settings: Settings, options: 
 async function join(url: string, key: string, opened: Opened, options: OpenOptions): Promise<Session> {
   const { signal, session, share } = options;
   opened.sessions++;
+  let alive: NodeJS.Timeout | undefined;
   const release = async (): Promise<void> => {
+    clearInterval(alive);
     if (--opened.sessions > 0) return;
     opened.closing = close(opened).finally(() => registry.open.delete(key));
     await opened.closing;
@@ -128,7 +133,11 @@ async function join(url: string, key: string, opened: Opened, options: OpenOptio
   try {
     const engine = await orAborted(opened.engine, signal);
     if (session !== undefined) checkSeen(parseSession(session), { id: engine.loglet.id, position: engine.applied });
-    if (share === true) opened.stopSharing ??= startSharing(url, engine);
+    if (share === true) {
+      opened.stopSharing ??= startSharing(url, engine);
+      // As the connection of a client does: what is waited for may come from others.
+      alive = setInterval(() => undefined, idleMs);
+    }
     return new Session(url, engine, release);
   } catch (error) {
     // Others may be waiting for the same opening; whoever leaves last closes what comes of it.

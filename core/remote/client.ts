@@ -73,7 +73,7 @@ export class RemoteLog implements Log, Speaker {
     this.clock = options.clock;
     this.random = options.random;
     this.timeoutMs = options.timeoutMs;
-    this.#connection = new Connection(options, seen);
+    this.#connection = new Connection(url, options, seen);
     this.memory = new Memory(options.cacheBytes, options.auxBytes);
     this.outbox = new Outbox(this.#connection, options);
     this.calls = new Calls(this.#connection, options.clock, options.timeoutMs);

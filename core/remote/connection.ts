@@ -56,6 +56,7 @@ export interface ConnectionOptions {
 }
 
 export class Connection {
+  readonly #url: string;
   readonly #options: ConnectionOptions;
   readonly #retryMsMax: number;
   readonly #speakers: Speaker[] = [];
@@ -73,7 +74,8 @@ export class Connection {
   seen: Seen;
   #opening: { resolve: (welcome: Welcome) => void; reject: (error: LogError) => void } | undefined;
 
-  constructor(options: ConnectionOptions, seen: Seen) {
+  constructor(url: string, options: ConnectionOptions, seen: Seen) {
+    this.#url = url;
     this.#options = options;
     const { retryMs = retryMsMax, timeoutMs } = options;
     this.#retryMsMax = Math.max(retryMsMin, Math.min(retryMs, timeoutMs / attemptsInTime));
@@ -96,8 +98,11 @@ export class Connection {
   /** Resolves at the first welcome. Rejects with `LOG_UNAVAILABLE` after `timeoutMs`, or with why the server refused. */
   open(): Promise<Welcome> {
     return new Promise((resolve, reject) => {
-      const clear = this.#options.clock.setTimer(this.#options.timeoutMs, () => {
-        const why = this.#broke?.message ?? "there is no answer";
+      const { clock, timeoutMs } = this.#options;
+      const clear = clock.setTimer(timeoutMs, () => {
+        const why =
+          this.#broke?.message ??
+          `${this.#url} gave no answer within ${timeoutMs} ms; look whether it is a log that is served there, or give a longer timeoutMs`;
         this.fail(new LogError("LOG_UNAVAILABLE", why, { retryable: true, cause: this.#broke }));
       });
       this.#opening = {

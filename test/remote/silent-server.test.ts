@@ -1,5 +1,7 @@
 /** A client of a server that takes what it says and never answers. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import grpc from "@grpc/grpc-js";
 import { openLog } from "../../core/index.js";
 import { type ClientFrame, clientFrames, type ServerFrame, serverFrames, servicePath } from "../../core/remote/wire.js";
@@ -73,5 +75,20 @@ describe("a client whose server does not answer", () => {
     await log.close();
     await assert.rejects(following, { code: "LOG_CLOSED" });
     await assert.rejects(waiting, { code: "LOG_CLOSED" });
+  });
+
+  it("names the url and the time when it was not even greeted", async () => {
+    const silent = createServer(() => undefined).listen(0, "127.0.0.1");
+    try {
+      await once(silent, "listening");
+      const address = `grpc://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+      await assert.rejects(openLog(address, { timeoutMs: 100 }), (error: Error & { code: string }) => {
+        assert.equal(error.code, "LOG_UNAVAILABLE");
+        assert.ok(error.message.startsWith(`${address} gave no answer within 100 ms; `), error.message);
+        return true;
+      });
+    } finally {
+      silent.close();
+    }
   });
 });
