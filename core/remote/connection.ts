@@ -102,7 +102,7 @@ export class Connection {
       const clear = clock.setTimer(timeoutMs, () => {
         const why =
           this.#broke?.message ??
-          `${this.#url} gave no answer within ${timeoutMs} ms; look whether it is a log that is served there, or give a longer timeoutMs`;
+          `${this.#url} gave no answer within ${timeoutMs} ms; look whether a log is served there and who serves it is not stopped or busy, or give a longer timeoutMs`;
         this.fail(new LogError("LOG_UNAVAILABLE", why, { retryable: true, cause: this.#broke }));
       });
       this.#opening = {

@@ -45,11 +45,7 @@ export async function openShared(
   options: OpenOptions,
   locked: LogError,
 ): Promise<Log> {
-  const sockets = new SocketFolder(folder);
-  const owner = await findOwner(folder, sockets).finally(() => sockets.close());
-  // One that does not answer is busy, and may share it.
-  if (owner?.shares === false) throw locked;
-  const place = new SharedFolder(folder, own);
+  const place = new SharedFolder(folder, own, locked);
   const { session, signal } = options;
   const seen = session === undefined ? { id: "", position: 0 } : parseSession(session);
   const connection = { ...settings, connect: place.connect, retryMs, dispose: () => place.close() };
@@ -64,6 +60,8 @@ export async function openShared(
 class SharedFolder {
   readonly #folder: string;
   readonly #own: Own;
+  /** Why the folder could not be opened, until it is known whether its owner shares it. */
+  #locked: LogError | undefined;
   /** The log, once this process has it, or is about to. */
   #log: Promise<Session> | undefined;
   /** The way to the owner, of the last attempt: none for longer, since it may be swept away with what is temporary. */
@@ -72,9 +70,10 @@ class SharedFolder {
   #durability: string | undefined;
   #isClosed = false;
 
-  constructor(folder: string, own: Own) {
+  constructor(folder: string, own: Own, locked: LogError) {
     this.#folder = folder;
     this.#own = own;
+    this.#locked = locked;
   }
 
   readonly connect: Connect = async (events: LinkEvents): Promise<Link> => {
@@ -98,12 +97,15 @@ class SharedFolder {
   /** A link to the owner, if there is one alive. */
   async #visit(events: LinkEvents): Promise<Link | undefined> {
     const folder = this.#folder;
+    const locked = this.#locked;
+    this.#locked = undefined;
     this.#sockets?.close();
     try {
       this.#sockets = new SocketFolder(folder);
       const owner = await findOwner(folder, this.#sockets);
       if (owner === undefined) return undefined;
-      if (owner.shares === false) throw unavailable(`process ${owner.pid} has ${folder}, and does not share it`);
+      if (owner.shares === false)
+        throw locked ?? unavailable(`process ${owner.pid} has ${folder}, and does not share it`);
       if (owner.shares === undefined)
         throw unavailable(`the process that has ${folder} does not answer; look whether it is stopped or busy`);
       return this.#enter(`unix:${owner.path}`, events);

@@ -53,4 +53,24 @@ describe("a shared folder whose owner is stopped", () => {
       for (const log of logs) await log.close();
     }
   });
+
+  it("is waited for no longer than until the signal, or the time of the opening", async function () {
+    if (process.platform !== "linux") this.skip();
+    const url = `file:${join(scratch(), "log")}`;
+    await keeper.open(url.slice("file:".length));
+    const begun = performance.now();
+    keeper.stop();
+    try {
+      // Who has the lock is asked for two seconds.
+      const aborted = openLog(url, { share: true, signal: AbortSignal.timeout(2300) });
+      const late = openLog(url, { share: true, timeoutMs: 300 });
+      await Promise.all([
+        assert.rejects(aborted, { code: "LOG_ABORTED" }),
+        assert.rejects(late, { code: "LOG_UNAVAILABLE" }),
+      ]);
+      assert.ok(performance.now() - begun < 3500);
+    } finally {
+      keeper.goOn();
+    }
+  });
 });
