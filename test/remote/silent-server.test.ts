@@ -78,7 +78,7 @@ describe("a client whose server does not answer", () => {
   });
 
   it("names the url and the time when it was not even greeted", async () => {
-    const silent = createServer(() => undefined).listen(0, "127.0.0.1");
+    const silent = createServer((socket) => socket.resume()).listen(0, "127.0.0.1");
     try {
       await once(silent, "listening");
       const address = `grpc://127.0.0.1:${(silent.address() as AddressInfo).port}`;
