@@ -1,7 +1,7 @@
 /** A client of a server that takes what it says and never answers. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import grpc from "@grpc/grpc-js";
 import { openLog } from "../../core/index.js";
 import { type ClientFrame, clientFrames, type ServerFrame, serverFrames, servicePath } from "../../core/remote/wire.js";
@@ -78,7 +78,8 @@ describe("a client whose server does not answer", () => {
   });
 
   it("names the url and the time when it was not even greeted", async () => {
-    const silent = createServer((socket) => socket.resume()).listen(0, "127.0.0.1");
+    const sockets: Socket[] = [];
+    const silent = createServer((socket) => sockets.push(socket)).listen(0, "127.0.0.1");
     try {
       await once(silent, "listening");
       const address = `grpc://127.0.0.1:${(silent.address() as AddressInfo).port}`;
@@ -88,6 +89,7 @@ describe("a client whose server does not answer", () => {
         return true;
       });
     } finally {
+      for (const socket of sockets) socket.destroy();
       silent.close();
     }
   });
